@@ -1,0 +1,2 @@
+//! Gavel.
+fn main() {}
