@@ -1,0 +1,34 @@
+use crate::object::object;
+use crate::request::{Banner, DurFloors};
+use crate::{Flag, List};
+
+object! {
+    /// An audio placement (section 3.2.8).
+    Audio {
+        mimes: List<'a, &'a str>,
+        minduration: Option<i64>,
+        maxduration: Option<i64>,
+        poddur: Option<i64>,
+        protocols: List<'a, i64>,
+        startdelay: Option<i64>,
+        rqddurs: List<'a, i64>,
+        podid: Option<&'a str>,
+        podseq: Option<i64>,
+        sequence: Option<i64>,
+        slotinpod: Option<i64>,
+        mincpmpersec: Option<f64>,
+        battr: List<'a, i64>,
+        maxextended: Option<i64>,
+        minbitrate: Option<i64>,
+        maxbitrate: Option<i64>,
+        delivery: List<'a, i64>,
+        companionad: List<'a, Banner<'a>>,
+        api: List<'a, i64>,
+        companiontype: List<'a, i64>,
+        maxseq: Option<i64>,
+        feed: Option<i64>,
+        stitched: Option<Flag>,
+        nvol: Option<i64>,
+        durfloors: List<'a, DurFloors<'a>>,
+    }
+}

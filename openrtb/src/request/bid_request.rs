@@ -1,0 +1,32 @@
+use crate::object::object;
+use crate::request::{App, Device, Dooh, Imp, Regs, Site, Source, User};
+use crate::{Flag, List};
+
+object! {
+    /// A request to bid (section 3.2.1).
+    BidRequest {
+        id: Option<&'a str>,
+        imp: List<'a, Imp<'a>>,
+        site: Option<&'a Site<'a>>,
+        app: Option<&'a App<'a>>,
+        dooh: Option<&'a Dooh<'a>>,
+        device: Option<&'a Device<'a>>,
+        user: Option<&'a User<'a>>,
+        test: Option<Flag>,
+        at: Option<i64>,
+        tmax: Option<i64>,
+        wseat: List<'a, &'a str>,
+        bseat: List<'a, &'a str>,
+        allimps: Option<Flag>,
+        cur: List<'a, &'a str>,
+        wlang: List<'a, &'a str>,
+        wlangb: List<'a, &'a str>,
+        acat: List<'a, &'a str>,
+        bcat: List<'a, &'a str>,
+        cattax: Option<i64>,
+        badv: List<'a, &'a str>,
+        bapp: List<'a, &'a str>,
+        source: Option<&'a Source<'a>>,
+        regs: Option<&'a Regs<'a>>,
+    }
+}

@@ -1,0 +1,13 @@
+use crate::List;
+use crate::object::object;
+
+object! {
+    /// The producer of the content (section 3.2.17).
+    Producer {
+        id: Option<&'a str>,
+        name: Option<&'a str>,
+        cattax: Option<i64>,
+        cat: List<'a, &'a str>,
+        domain: Option<&'a str>,
+    }
+}

@@ -1,0 +1,10 @@
+use crate::object::object;
+
+object! {
+    /// How many impressions one showing counts for (section 3.2.31).
+    Qty {
+        multiplier: Option<f64>,
+        sourcetype: Option<i64>,
+        vendor: Option<&'a str>,
+    }
+}

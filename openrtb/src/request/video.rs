@@ -1,0 +1,44 @@
+use crate::object::object;
+use crate::request::{Banner, DurFloors};
+use crate::{Flag, List};
+
+object! {
+    /// A video placement (section 3.2.7).
+    Video {
+        mimes: List<'a, &'a str>,
+        minduration: Option<i64>,
+        maxduration: Option<i64>,
+        startdelay: Option<i64>,
+        maxseq: Option<i64>,
+        poddur: Option<i64>,
+        protocols: List<'a, i64>,
+        w: Option<i64>,
+        h: Option<i64>,
+        podid: Option<&'a str>,
+        podseq: Option<i64>,
+        rqddurs: List<'a, i64>,
+        placement: Option<i64>,
+        plcmt: Option<i64>,
+        linearity: Option<i64>,
+        skip: Option<Flag>,
+        skipmin: Option<i64>,
+        skipafter: Option<i64>,
+        sequence: Option<i64>,
+        slotinpod: Option<i64>,
+        mincpmpersec: Option<f64>,
+        battr: List<'a, i64>,
+        maxextended: Option<i64>,
+        minbitrate: Option<i64>,
+        maxbitrate: Option<i64>,
+        boxingallowed: Option<Flag>,
+        playbackmethod: List<'a, i64>,
+        playbackend: Option<i64>,
+        delivery: List<'a, i64>,
+        pos: Option<i64>,
+        companionad: List<'a, Banner<'a>>,
+        api: List<'a, i64>,
+        companiontype: List<'a, i64>,
+        poddedupe: List<'a, i64>,
+        durfloors: List<'a, DurFloors<'a>>,
+    }
+}
