@@ -1,0 +1,3 @@
+//! Whole measurements that start the servers they measure.
+
+pub mod ceiling;
