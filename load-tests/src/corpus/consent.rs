@@ -1,7 +1,7 @@
 //! A TCF 2 consent string that consents to everything, as bits in base 64.
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-const VENDORS: u64 = 600;
+const VENDORS: u64 = 300;
 
 /// A string of the instant `at_s` (seconds since 1970) and a language of two small letters.
 pub(super) fn string(at_s: u64, language: &str) -> String {

@@ -33,15 +33,15 @@ pub(super) fn text(kind: Kind, serial: u64, options: Options, random: &mut Rando
                 imp,
                 ("site", site(topic, country, random)),
                 desktop(country, random),
-                3,
-                4,
+                5,
+                6,
             )
         }
         Kind::VideoDeals => {
             let imp = vec![video_imp(random)];
             let mut site = site(topic, country, random);
             site["content"] = content(topic, country, random);
-            (imp, ("site", site), desktop(country, random), 6, 10)
+            (imp, ("site", site), desktop(country, random), 6, 20)
         }
         Kind::Native => {
             let imp = vec![native_imp(random)];
@@ -125,7 +125,7 @@ fn web_banner_imp(id: &str, random: &mut Random) -> Value {
 }
 
 fn video_imp(random: &mut Random) -> Value {
-    let deals: Vec<Value> = (0..6).map(|n| deal(n, random)).collect();
+    let deals: Vec<Value> = (0..8).map(|n| deal(n, random)).collect();
     json!({
         "id": "1",
         "video": {

@@ -253,12 +253,17 @@ impl Drop for Server {
 pub fn machine() -> Value {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let cpuinfo = read("/proc/cpuinfo");
+    // Not `available_parallelism`: this process may be kept on one core.
+    let cores = cpuinfo
+        .lines()
+        .filter(|line| line.starts_with("processor"))
+        .count();
     let model = cpuinfo
         .lines()
         .find_map(|line| line.strip_prefix("model name"));
     json!({
         "processor": model.map(|text| text.trim_start_matches([' ', '\t', ':'])),
-        "cores": std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
+        "cores": cores,
         "kernel": read("/proc/sys/kernel/osrelease").trim(),
     })
 }
