@@ -3,12 +3,13 @@
 //! * [`partner`]: a mock partner (a DSP over HTTP) with fault profiles,
 //! * [`bare`]: the least that a server can do, as a yardstick,
 //! * `generator`: open-loop and closed-loop load with honest latencies,
-//! * `corpus`: realistic bid requests,
+//! * [`corpus`]: realistic bid requests,
 //! * `cpu`: processor time of a process, and pinning,
 //! * `scenario`: whole measurements.
 //!
-//! Everything listens on and sends to loopback addresses only. Without the default feature
-//! `tools`, only the first two are built.
+//! Everything listens on and sends to loopback addresses only. A program that starts the parts in
+//! process turns the default feature `tools` off, and with it the command line and the scenarios;
+//! the feature `generator` alone adds the generator.
 
 #![allow(
     clippy::disallowed_methods,
@@ -16,13 +17,12 @@
 )]
 
 pub mod bare;
+pub mod corpus;
 pub mod partner;
 
 #[cfg(feature = "tools")]
-pub mod corpus;
-#[cfg(feature = "tools")]
 pub mod cpu;
-#[cfg(feature = "tools")]
+#[cfg(feature = "generator")]
 pub mod generator;
 #[cfg(feature = "tools")]
 pub mod scenario;
