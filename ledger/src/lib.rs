@@ -1,1 +1,31 @@
-//! Placeholder.
+//! Money that cannot go missing.
+//!
+//! A bid holds its full price on a *lease* ([`lease`], [`reservation`]): atomics in memory, spent
+//! ahead of any database. A notice becomes an [`event`], charged once and posted in balance
+//! ([`posting`]) by one writer ([`writer`]) over one store ([`store`]); it is acknowledged when
+//! its transaction is durable. A statement ([`statement`]) is computed twice, from the balances
+//! and from the event log alone.
+//!
+//! Everything here is sans-IO but `store/sqlite`, which opens a file, and `writer`, which runs
+//! the one thread that may wait for it.
+
+pub mod carry;
+pub mod currency;
+pub mod event;
+pub mod invariant;
+pub mod lease;
+pub mod money;
+pub mod posting;
+pub mod reservation;
+pub mod statement;
+pub mod store;
+pub mod token;
+pub mod writer;
+
+pub use carry::Carry;
+pub use currency::{Currency, RateTable};
+pub use event::{Event, Outcome, Refusal};
+pub use lease::{Book, BudgetPath, BudgetSlot};
+pub use money::{Cpm, Micros, MoneyError};
+pub use posting::Posting;
+pub use reservation::{Refused, ReservationId, Reservations};

@@ -1,0 +1,102 @@
+//! One rounding for everybody: the difference of rounded totals.
+//!
+//! An impression costs `round(sum after / n) − round(sum before / n)`, half to even, where the
+//! sum runs over all prices of one carry key. The total depends on the set of impressions and
+//! not on their order, so two books that group by the same key agree to the micro. Rounding half
+//! to even commutes with even multiples of the denominator, so the sum modulo `2n` is enough.
+
+use crate::money::{Cpm, Micros};
+
+/// The exact sum of a carry key, modulo twice its denominator.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Carry(pub i64);
+
+/// A thousand impressions to a CPM.
+const PER_MILLE: i64 = 1_000;
+/// Parts of a revenue share.
+const PER_MILLION: i64 = 1_000_000;
+
+impl Carry {
+    /// What one more impression at `price` costs.
+    pub fn impression(&mut self, price: Cpm) -> Micros {
+        Micros(self.take(i128::from(price.0), PER_MILLE))
+    }
+
+    /// The part of `amount` that belongs to a share of `share_ppm` millionths.
+    pub fn share(&mut self, amount: Micros, share_ppm: i64) -> Micros {
+        Micros(self.take(i128::from(amount.0) * i128::from(share_ppm), PER_MILLION))
+    }
+
+    fn take(&mut self, exact: i128, denominator: i64) -> i64 {
+        let wide = i128::from(denominator);
+        let before = i128::from(self.0);
+        let after = before + exact;
+        let cost = round_half_even(after, wide) - round_half_even(before, wide);
+        self.0 = after.rem_euclid(2 * wide) as i64;
+        i64::try_from(cost).expect("prices are bounded where they enter")
+    }
+}
+
+/// `numerator / denominator`, half to even.
+pub(crate) fn round_half_even(numerator: i128, denominator: i128) -> i128 {
+    let (quotient, rest) = (
+        numerator.div_euclid(denominator),
+        numerator.rem_euclid(denominator),
+    );
+    match (2 * rest).cmp(&denominator) {
+        std::cmp::Ordering::Less => quotient,
+        std::cmp::Ordering::Greater => quotient + 1,
+        std::cmp::Ordering::Equal => quotient + quotient.rem_euclid(2),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn n_impressions_cost_what_their_sum_says(
+            prices in prop::collection::vec(0i64..50_000_000, 1..200),
+        ) {
+            let mut carry = Carry::default();
+            let total: i64 = prices.iter().map(|price| carry.impression(Cpm(*price)).0).sum();
+            let exact: i128 = prices.iter().map(|price| i128::from(*price)).sum();
+            prop_assert!((i128::from(total) * 1000 - exact).abs() <= 500);
+            let mut backwards = Carry::default();
+            let again: i64 =
+                prices.iter().rev().map(|price| backwards.impression(Cpm(*price)).0).sum();
+            prop_assert_eq!(total, again);
+            prop_assert_eq!(carry, backwards);
+        }
+
+        #[test]
+        fn a_share_is_never_more_than_a_micro_off(
+            amounts in prop::collection::vec(0i64..10_000, 1..200), ppm in 0i64..=1_000_000,
+        ) {
+            let mut carry = Carry::default();
+            let total: i64 = amounts.iter().map(|a| carry.share(Micros(*a), ppm).0).sum();
+            let exact: i64 = amounts.iter().map(|amount| amount * ppm).sum();
+            prop_assert!((total * 1_000_000 - exact).abs() <= 500_000);
+        }
+
+        #[test]
+        fn one_impression_never_costs_more_than_was_reserved(
+            prices in prop::collection::vec(0i64..50_000_000, 1..100),
+        ) {
+            let mut carry = Carry::default();
+            for price in prices {
+                let cost = carry.impression(Cpm(price));
+                prop_assert!(cost >= Micros(0) && cost <= Cpm(price).most_per_impression());
+            }
+        }
+    }
+
+    #[test]
+    fn halves_go_to_the_even_neighbour() {
+        for (numerator, expected) in [(500, 0), (1500, 2), (2500, 2), (-500, 0), (-1500, -2)] {
+            assert_eq!(round_half_even(numerator, 1000), expected, "{numerator}");
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What happened: the events of the log, and what each does to the books.
+
+use crate::carry::Carry;
+use crate::currency::Currency;
+use crate::money::{Cpm, Micros};
+use crate::posting::{Account, Posting, credit, debit};
+use crate::reservation::ReservationId;
+use crate::token::Side;
+
+/// The kind of an event. Each happens at most once for its idempotency key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// An exchange billed an impression that we bought.
+    Bill,
+    /// An impression that we sold was shown.
+    Sale,
+    /// We won an auction.
+    Win,
+    /// We lost an auction.
+    Loss,
+    /// The pixel of our creative was loaded.
+    Impression,
+    /// The impression was in view.
+    View,
+    /// Our creative was clicked.
+    Click,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Kind; 7] = [
+        Kind::Bill,
+        Kind::Sale,
+        Kind::Win,
+        Kind::Loss,
+        Kind::Impression,
+        Kind::View,
+        Kind::Click,
+    ];
+
+    /// The kind's name in the log.
+    pub fn label(self) -> &'static str {
+        match self {
+            Kind::Bill => "bill",
+            Kind::Sale => "sale",
+            Kind::Win => "win",
+            Kind::Loss => "loss",
+            Kind::Impression => "impression",
+            Kind::View => "view",
+            Kind::Click => "click",
+        }
+    }
+
+    /// Whether the kind moves money, and on which side.
+    pub fn charges(self) -> Option<Side> {
+        match self {
+            Kind::Bill => Some(Side::Bidder),
+            Kind::Sale => Some(Side::Exchange),
+            Kind::Win | Kind::Loss | Kind::Impression | Kind::View | Kind::Click => None,
+        }
+    }
+}
+
+/// One event. Ids that do not apply are empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// What happened.
+    pub kind: Kind,
+    /// Key of once-only settlement, see [`token::idempotency_key`](crate::token::idempotency_key).
+    pub key: [u8; 16],
+    /// Unix milliseconds.
+    pub at_ms: i64,
+    /// The exchange that sold.
+    pub exchange: String,
+    /// The buyer's seat.
+    pub seat: String,
+    /// The advertiser; empty on the exchange's side.
+    pub advertiser: String,
+    /// The line item, or the bid's `cid` on the exchange's side.
+    pub line_item: String,
+    /// The creative.
+    pub creative: String,
+    /// The publisher.
+    pub publisher: String,
+    /// The placement.
+    pub placement: String,
+    /// The partner that bought; empty on the bidder's side.
+    pub partner: String,
+    /// The clearing price, or the bid where there is none.
+    pub cpm: Cpm,
+    /// Currency of the price.
+    pub currency: Currency,
+    /// A sale's revenue share of the publisher, in millionths.
+    pub share_ppm: i64,
+    /// A loss's reason, as OpenRTB counts them.
+    pub reason: i64,
+    /// The budgets that a bill draws on, by key.
+    pub budgets: Vec<String>,
+    /// The reservation that a bill settles: the epoch of the node and its place there.
+    pub reservation: Option<(u32, ReservationId)>,
+}
+
+/// What became of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Written; it moves no money.
+    Recorded,
+    /// Written and posted.
+    Charged {
+        /// What it cost.
+        cost: Micros,
+    },
+    /// Written and posted to the platform's own account: the budget was gone.
+    OverDelivered {
+        /// What it cost.
+        cost: Micros,
+    },
+    /// Known already; nothing changed.
+    Duplicate,
+}
+
+/// Why an event was not written. The sender may try again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The writer's queue is full.
+    #[error("the ledger is busy")]
+    Busy,
+    /// A commit failed; the ledger has stopped until it is reopened.
+    #[error("the ledger has stopped")]
+    Stopped,
+}
+
+impl Event {
+    /// The key under which the price's remainder is carried: the same on both sides.
+    pub fn carry_key(&self) -> String {
+        let side = self.kind.charges().map_or("none", Side::label);
+        format!(
+            "{side}|{}|{}|{}|{}",
+            self.exchange, self.seat, self.line_item, self.currency
+        )
+    }
+
+    /// The key under which the remainder of the publisher's share is carried.
+    pub fn share_key(&self) -> String {
+        format!("share|{}|{}", self.publisher, self.currency)
+    }
+
+    /// The posting of a charging event that costs `cost`; `share` is moved on for a sale.
+    pub fn posting(&self, cost: Micros, share: &mut Carry, funded: bool) -> Posting {
+        let entries = match self.kind {
+            Kind::Bill => {
+                let payer = if funded {
+                    Account::Advertiser(self.advertiser.clone())
+                } else {
+                    Account::OverDelivery
+                };
+                let (exchange, seat) = (self.exchange.clone(), self.seat.clone());
+                vec![
+                    debit(payer, cost),
+                    credit(Account::Media { exchange, seat }, cost),
+                ]
+            }
+            Kind::Sale => {
+                let earned = share.share(cost, self.share_ppm);
+                let earned = Micros(earned.0.clamp(0, cost.0));
+                let (partner, seat) = (self.partner.clone(), self.seat.clone());
+                vec![
+                    debit(Account::Buyer { partner, seat }, cost),
+                    credit(Account::Publisher(self.publisher.clone()), earned),
+                    credit(Account::ExchangeFee, Micros(cost.0 - earned.0)),
+                ]
+            }
+            Kind::Win | Kind::Loss | Kind::Impression | Kind::View | Kind::Click => Vec::new(),
+        };
+        Posting::new(self.currency, entries).expect("both sides are made of the same cost")
+    }
+}

@@ -1,0 +1,147 @@
+//! Amounts, prices and currencies. Never a float.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::fmt;
+use std::str::FromStr;
+
+/// Micros of one unit of a currency.
+pub const MICROS: i64 = 1_000_000;
+
+/// An amount: millionths of a currency's unit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Micros(pub i64);
+
+/// A price per thousand impressions, in millionths of a currency's unit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Cpm(pub i64);
+
+impl Cpm {
+    /// The most that one impression at this price can cost, whatever the carried remainder.
+    pub fn most_per_impression(self) -> Micros {
+        Micros(self.0.div_ceil_1000() + 1)
+    }
+}
+
+trait DivCeil1000 {
+    fn div_ceil_1000(self) -> i64;
+}
+
+impl DivCeil1000 for i64 {
+    fn div_ceil_1000(self) -> i64 {
+        self.div_euclid(1000) + i64::from(self.rem_euclid(1000) != 0)
+    }
+}
+
+/// Why a text is not an amount.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MoneyError {
+    /// Not decimal digits with at most one point.
+    #[error("expected a decimal amount such as 2.50")]
+    NotDecimal,
+    /// Finer than a micro.
+    #[error("expected at most six decimals")]
+    TooFine,
+    /// Beyond what 64 bits of micros hold.
+    #[error("the amount is too large")]
+    TooLarge,
+}
+
+fn parse_micros(text: &str) -> Result<i64, MoneyError> {
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let all_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !all_digits(whole) || !all_digits(fraction) || digits.ends_with('.') {
+        return Err(MoneyError::NotDecimal);
+    }
+    let fine = fraction.trim_end_matches('0');
+    if fine.len() > 6 {
+        return Err(MoneyError::TooFine);
+    }
+    let whole: i64 = whole.parse().map_err(|_| MoneyError::TooLarge)?;
+    let fraction: i64 = format!("{fine:0<6}")
+        .parse()
+        .map_err(|_| MoneyError::NotDecimal)?;
+    let micros = whole
+        .checked_mul(MICROS)
+        .and_then(|micros| micros.checked_add(fraction));
+    let micros = micros.ok_or(MoneyError::TooLarge)?;
+    Ok(if negative { -micros } else { micros })
+}
+
+/// Writes micros as a decimal with at least two places and no more than needed.
+fn format_micros(micros: i64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let sign = if micros < 0 { "-" } else { "" };
+    let (whole, fraction) = (
+        micros.unsigned_abs() / 1_000_000,
+        micros.unsigned_abs() % 1_000_000,
+    );
+    let digits = format!("{fraction:06}");
+    let kept = digits.trim_end_matches('0').len().max(2);
+    write!(f, "{sign}{whole}.{}", &digits[..kept])
+}
+
+struct DecimalVisitor;
+
+impl de::Visitor<'_> for DecimalVisitor {
+    type Value = i64;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a decimal amount such as \"2.50\"")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<i64, E> {
+        parse_micros(text).map_err(E::custom)
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<i64, E> {
+        number
+            .checked_mul(MICROS)
+            .ok_or_else(|| E::custom(MoneyError::TooLarge))
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<i64, E> {
+        let number = i64::try_from(number).map_err(|_| E::custom(MoneyError::TooLarge))?;
+        self.visit_i64(number)
+    }
+
+    /// A JSON number is taken where its shortest decimal form is exact in micros.
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<i64, E> {
+        parse_micros(&number.to_string()).map_err(E::custom)
+    }
+}
+
+macro_rules! decimal {
+    ($name:ident) => {
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                format_micros(self.0, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = MoneyError;
+
+            fn from_str(text: &str) -> Result<Self, MoneyError> {
+                parse_micros(text).map(Self)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_any(DecimalVisitor).map(Self)
+            }
+        }
+    };
+}
+
+decimal!(Micros);
+decimal!(Cpm);
