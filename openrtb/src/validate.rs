@@ -280,7 +280,7 @@ fn required(name: &str, text: Option<&str>) -> Checked {
     }
 }
 
-fn present<T>(name: &str, value: Option<T>) -> Checked {
+fn present(name: &str, value: Option<f64>) -> Checked {
     if value.is_none() {
         Err(Fault::at(name, Problem::Missing))
     } else {

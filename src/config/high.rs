@@ -1,0 +1,142 @@
+//! Typed settings from checked values.
+
+use super::low::Values;
+use ledger::{Currency, Micros};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The settings of a node.
+#[derive(Clone, Debug)]
+#[allow(
+    missing_docs,
+    reason = "each field is documented as its key in gavel.example.toml"
+)]
+pub struct Settings {
+    pub data_listen: SocketAddr,
+    pub public_url: String,
+    pub workers: usize,
+    pub limits: openrtb::Limits,
+    pub max_connections: usize,
+    pub header_timeout: Duration,
+    pub body_timeout: Duration,
+    pub gzip_above: usize,
+    pub control_listen: SocketAddr,
+    pub admin_key_file: Option<PathBuf>,
+    pub storage: PathBuf,
+    pub commit_window: Duration,
+    pub storage_queue: usize,
+    pub token_key_file: Option<PathBuf>,
+    pub tracking_seconds: u32,
+    pub audience_file: Option<PathBuf>,
+    pub audience_poll: Duration,
+    pub audience_allow_shrink: bool,
+    pub geo_database: Option<PathBuf>,
+    pub exchange_name: String,
+    pub tmax_ms: u32,
+    pub max_tmax_ms: u32,
+    pub network_margin_ms: u32,
+    pub local_bidder: bool,
+    pub nobid_body: bool,
+    pub max_bid_cpm: Micros,
+    pub notice_queue: usize,
+    pub notices_in_flight: usize,
+    pub notice_attempts: u32,
+    pub reservations: usize,
+    pub frequency_entries: usize,
+    pub min_slice: Micros,
+    pub lease_share_percent: i64,
+    pub currency_base: Currency,
+    pub currency_rates: Vec<(Currency, String)>,
+    pub currency_date: String,
+}
+
+impl Settings {
+    /// Settings from values that [`read`](super::read) has checked.
+    pub fn new(values: &Values) -> Self {
+        let values = Checked(values);
+        let listen: SocketAddr = values.parse("data.listen");
+        let public_url = values.text("data.public_url");
+        Self {
+            data_listen: listen,
+            public_url: if public_url.is_empty() {
+                format!("http://{listen}")
+            } else {
+                public_url
+            },
+            workers: values.parse("data.workers"),
+            limits: openrtb::Limits {
+                body: values.parse::<usize>("data.max_body_kib") * 1024,
+                imps: values.parse("data.max_imps"),
+                ..openrtb::Limits::default()
+            },
+            max_connections: values.parse("data.max_connections"),
+            header_timeout: values.millis("data.header_timeout_ms"),
+            body_timeout: values.millis("data.body_timeout_ms"),
+            gzip_above: values.parse("data.gzip_above_bytes"),
+            control_listen: values.parse("control.listen"),
+            admin_key_file: values.path("control.admin_key_file"),
+            storage: PathBuf::from(values.text("storage.path")),
+            commit_window: values.millis("storage.commit_window_ms"),
+            storage_queue: values.parse("storage.queue"),
+            token_key_file: values.path("tokens.key_file"),
+            tracking_seconds: values.parse::<u32>("tokens.tracking_hours") * 3600,
+            audience_file: values.path("audience.file"),
+            audience_poll: Duration::from_secs(values.parse("audience.poll_s")),
+            audience_allow_shrink: values.parse("audience.allow_shrink"),
+            geo_database: values.path("geo.database"),
+            exchange_name: values.text("exchange.name"),
+            tmax_ms: values.parse("exchange.tmax_ms"),
+            max_tmax_ms: values.parse("exchange.max_tmax_ms"),
+            network_margin_ms: values.parse("exchange.network_margin_ms"),
+            local_bidder: values.parse("exchange.local_bidder"),
+            nobid_body: values.parse("exchange.nobid_body"),
+            max_bid_cpm: values.parse("exchange.max_bid_cpm"),
+            notice_queue: values.parse("notices.queue"),
+            notices_in_flight: values.parse("notices.in_flight"),
+            notice_attempts: values.parse("notices.attempts"),
+            reservations: values.parse("bidder.reservations"),
+            frequency_entries: values.parse("bidder.frequency_entries"),
+            min_slice: values.parse("bidder.min_slice"),
+            lease_share_percent: values.parse("bidder.lease_share_percent"),
+            currency_base: values.parse("currency.base"),
+            currency_rates: values.rates("currency.rates"),
+            currency_date: values.text("currency.date"),
+        }
+    }
+}
+
+struct Checked<'v>(&'v Values);
+
+impl Checked<'_> {
+    fn text(&self, key: &str) -> String {
+        self.0[key].clone()
+    }
+
+    fn parse<T: std::str::FromStr>(&self, key: &str) -> T {
+        match self.0[key].parse() {
+            Ok(value) => value,
+            Err(_) => unreachable!("{key} was checked when the configuration was read"),
+        }
+    }
+
+    fn millis(&self, key: &str) -> Duration {
+        Duration::from_millis(self.parse(key))
+    }
+
+    fn path(&self, key: &str) -> Option<PathBuf> {
+        let text = &self.0[key];
+        (!text.is_empty()).then(|| PathBuf::from(text))
+    }
+
+    fn rates(&self, key: &str) -> Vec<(Currency, String)> {
+        let pairs = self.0[key]
+            .split(',')
+            .filter_map(|pair| pair.split_once('='));
+        pairs
+            .filter_map(|(currency, rate)| {
+                Some((currency.trim().parse().ok()?, rate.trim().to_owned()))
+            })
+            .collect()
+    }
+}
