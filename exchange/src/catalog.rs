@@ -1,0 +1,275 @@
+//! What the exchange sells and to whom, as plain input types: publishers, placements, floors and
+//! partners.
+//!
+//! The control plane compiles its resources into a [`Catalog`]; [`Market`](crate::Market)
+//! checks it as a whole and turns it into dense tables. Nothing here is looked up during an
+//! auction.
+
+mod endpoint;
+
+pub use endpoint::Endpoint;
+
+use crate::floor::Floors;
+use ledger::{Cpm, Currency};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// The most partners of a catalog: each auction looks at all of them.
+pub const MAX_PARTNERS: usize = 64;
+
+/// Everything that is sold, and everybody who buys.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog {
+    /// Who sells.
+    pub publishers: Vec<Publisher>,
+    /// What they sell.
+    pub placements: Vec<Placement>,
+    /// Who buys, at most [`MAX_PARTNERS`].
+    pub partners: Vec<Partner>,
+}
+
+/// How a winner's price is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pricing {
+    /// The winner pays its bid.
+    FirstPrice,
+    /// The winner pays the second bid or the floor, whichever is higher, plus `increment`, and
+    /// never more than its bid.
+    SecondPrice {
+        /// Added to the second price, in the currency of the auction; ordinarily 0.01 CPM.
+        increment: Cpm,
+    },
+}
+
+/// A publisher: owner of sites, applications or screens.
+#[derive(Clone, Debug)]
+pub struct Publisher {
+    /// Our id, `pub_…`, which requests carry in `site.publisher.id`.
+    pub id: Arc<str>,
+    /// Name for people.
+    pub name: Arc<str>,
+    /// Domains by which its sites are known where a request names no publisher.
+    pub domains: Vec<Arc<str>>,
+    /// Bundles by which its applications are known.
+    pub bundles: Vec<Arc<str>>,
+    /// Currency in which auctions run where the request asks for no other, and of its earnings.
+    pub currency: Currency,
+    /// The publisher's part of what buyers pay, in parts per million, at most 1,000,000.
+    pub revenue_share_ppm: u32,
+    /// How winners' prices are found.
+    pub pricing: Pricing,
+    /// The floor rules, compiled.
+    pub floors: Option<Arc<Floors>>,
+    /// Requests per second; 0 means no limit.
+    pub max_qps: u32,
+    /// Time for an auction whose request has no `tmax`, in milliseconds.
+    pub tmax_ms: u32,
+    /// Advertisers that may not buy here, by domain, besides the request's `badv`.
+    pub blocked_advertisers: Vec<Arc<str>>,
+    /// Categories that may not be shown here, besides the request's `bcat`.
+    pub blocked_categories: Vec<Arc<str>>,
+    /// Whether bids without `crid` are refused.
+    pub requires_creative_id: bool,
+}
+
+/// A placement: one place on a publisher's page, application or screen.
+#[derive(Clone, Debug)]
+pub struct Placement {
+    /// Our id, `plc_…`.
+    pub id: Arc<str>,
+    /// Id of the publisher that it belongs to.
+    pub publisher: Arc<str>,
+    /// The id that requests carry in `imp.tagid`, unique for a publisher.
+    pub tagid: Arc<str>,
+    /// A price below which nothing is sold here, in the publisher's currency, whatever the
+    /// rules say.
+    pub floor: Option<Cpm>,
+}
+
+/// A kind of ad that a partner buys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// Display.
+    Banner,
+    /// Video.
+    Video,
+    /// Audio.
+    Audio,
+    /// Native.
+    Native,
+}
+
+impl Format {
+    /// The name used in requests and resources.
+    pub fn label(self) -> &'static str {
+        match self {
+            Format::Banner => "banner",
+            Format::Video => "video",
+            Format::Audio => "audio",
+            Format::Native => "native",
+        }
+    }
+}
+
+/// Where a partner's bids come from.
+#[derive(Clone, Debug)]
+pub enum Route {
+    /// The bidder of this process, over OpenRTB bytes.
+    Local,
+    /// An HTTP endpoint.
+    Http(Endpoint),
+}
+
+/// A partner: a buyer that the exchange asks for bids.
+#[derive(Clone, Debug)]
+pub struct Partner {
+    /// Our id.
+    pub id: Arc<str>,
+    /// Name for people.
+    pub name: Arc<str>,
+    /// Where its bids come from.
+    pub route: Route,
+    /// The version announced in `x-openrtb-version`, `2.5` or `2.6`.
+    pub openrtb: Arc<str>,
+    /// Requests per second over the whole node; 0 means no limit.
+    pub max_qps: u32,
+    /// Open connections of one worker.
+    pub max_connections: u16,
+    /// Time for its answer, in milliseconds; it never prolongs an auction.
+    pub timeout_ms: u32,
+    /// Seats that may bid; empty means any.
+    pub seats: Vec<Arc<str>>,
+    /// Formats that it buys; empty means any.
+    pub formats: Vec<Format>,
+    /// Banner sizes that it buys, width and height in pixels; empty means any.
+    pub sizes: Vec<(u32, u32)>,
+    /// Countries that it buys, ISO 3166-1 alpha-3; empty means any.
+    pub countries: Vec<Arc<str>>,
+    /// Countries that it does not buy.
+    pub excluded_countries: Vec<Arc<str>>,
+}
+
+/// A fault in a catalog.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {problem}")]
+pub struct Invalid {
+    /// Path of the field, such as `partners[2].endpoint`.
+    pub field: String,
+    /// What is wrong and what is allowed.
+    pub problem: String,
+}
+
+impl Invalid {
+    /// A fault at `field`.
+    pub fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            problem: problem.into(),
+        }
+    }
+}
+
+impl Catalog {
+    /// Everything that is wrong with the catalog; empty where nothing is.
+    pub fn faults(&self) -> Vec<Invalid> {
+        let mut faults = Vec::new();
+        if self.partners.len() > MAX_PARTNERS {
+            let problem = format!(
+                "{} given, at most {MAX_PARTNERS} allowed",
+                self.partners.len()
+            );
+            faults.push(Invalid::new("partners", problem));
+        }
+        self.publisher_faults(&mut faults);
+        self.placement_faults(&mut faults);
+        self.partner_faults(&mut faults);
+        faults
+    }
+
+    fn publisher_faults(&self, faults: &mut Vec<Invalid>) {
+        let (mut ids, mut domains, mut bundles) = (HashSet::new(), HashSet::new(), HashSet::new());
+        for (index, publisher) in self.publishers.iter().enumerate() {
+            let at = |field: &str| format!("publishers[{index}].{field}");
+            unique(&mut ids, &publisher.id, at("id"), faults);
+            for domain in &publisher.domains {
+                unique(&mut domains, domain, at("domains"), faults);
+            }
+            for bundle in &publisher.bundles {
+                unique(&mut bundles, bundle, at("bundles"), faults);
+            }
+            if publisher.revenue_share_ppm > 1_000_000 {
+                let problem = "expected a share between 0 and 1";
+                faults.push(Invalid::new(at("revenue_share"), problem));
+            }
+            if publisher.tmax_ms == 0 {
+                faults.push(Invalid::new(at("tmax_ms"), "expected more than 0"));
+            }
+            if let Pricing::SecondPrice { increment } = publisher.pricing
+                && increment < Cpm(0)
+            {
+                faults.push(Invalid::new(at("increment"), "expected 0 or more"));
+            }
+        }
+    }
+
+    fn placement_faults(&self, faults: &mut Vec<Invalid>) {
+        let publishers: HashSet<&str> = self
+            .publishers
+            .iter()
+            .map(|publisher| &*publisher.id)
+            .collect();
+        let (mut ids, mut tags) = (HashSet::new(), HashSet::new());
+        for (index, placement) in self.placements.iter().enumerate() {
+            let at = |field: &str| format!("placements[{index}].{field}");
+            unique(&mut ids, &placement.id, at("id"), faults);
+            if !publishers.contains(&*placement.publisher) {
+                let problem = format!("{:?} is no publisher", placement.publisher);
+                faults.push(Invalid::new(at("publisher"), problem));
+            }
+            if !tags.insert((&placement.publisher, &placement.tagid)) {
+                let problem = format!("{:?} stands twice for its publisher", placement.tagid);
+                faults.push(Invalid::new(at("tagid"), problem));
+            }
+            if placement.floor.is_some_and(|floor| floor < Cpm(0)) {
+                faults.push(Invalid::new(at("floor"), "expected 0 or more"));
+            }
+        }
+    }
+
+    fn partner_faults(&self, faults: &mut Vec<Invalid>) {
+        let mut ids = HashSet::new();
+        for (index, partner) in self.partners.iter().enumerate() {
+            let at = |field: &str| format!("partners[{index}].{field}");
+            unique(&mut ids, &partner.id, at("id"), faults);
+            if !["2.5", "2.6"].contains(&&*partner.openrtb) {
+                let problem = format!("expected 2.5 or 2.6, found {:?}", partner.openrtb);
+                faults.push(Invalid::new(at("openrtb"), problem));
+            }
+            if partner.timeout_ms == 0 {
+                faults.push(Invalid::new(at("timeout_ms"), "expected more than 0"));
+            }
+            if partner.max_connections == 0 {
+                faults.push(Invalid::new(at("max_connections"), "expected more than 0"));
+            }
+            for country in partner.countries.iter().chain(&partner.excluded_countries) {
+                if country.len() != 3 || !country.bytes().all(|byte| byte.is_ascii_uppercase()) {
+                    let problem = format!("expected ISO 3166-1 alpha-3, found {country:?}");
+                    faults.push(Invalid::new(at("countries"), problem));
+                }
+            }
+        }
+    }
+}
+
+fn unique<'a>(
+    seen: &mut HashSet<&'a str>,
+    value: &'a str,
+    field: String,
+    faults: &mut Vec<Invalid>,
+) {
+    if value.is_empty() {
+        faults.push(Invalid::new(field, "is empty"));
+    } else if !seen.insert(value) {
+        faults.push(Invalid::new(field, format!("{value:?} stands twice")));
+    }
+}
