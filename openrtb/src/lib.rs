@@ -6,9 +6,11 @@
 //! Everything that outlives the input bytes lives in one arena per request, which is why every
 //! type is `Copy` and a request costs no allocation once its [`Scratch`] has grown.
 
+pub mod decimal;
 pub mod decode;
 pub mod encode;
 mod fault;
+pub mod macros;
 pub mod native;
 mod object;
 pub mod request;
