@@ -13,10 +13,12 @@ use std::path::{Path, PathBuf};
 mod consent;
 mod random;
 mod request;
+mod resources;
 mod user;
 mod vocabulary;
 
 pub use random::Random;
+pub use resources::{Counts, write_resources};
 pub use user::User;
 
 /// One kind of request.

@@ -155,6 +155,9 @@ struct Corpus {
     /// Also write `audience.tsv` with segments of all users, out of so many segments.
     #[arg(long)]
     segments: Option<u32>,
+    /// Also write `resources.toml` for `gavel apply`, with so many line items.
+    #[arg(long)]
+    line_items: Option<u32>,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -262,6 +265,16 @@ fn write_corpus(arguments: &Corpus) -> anyhow::Result<()> {
     if let Some(segments) = arguments.segments {
         let path = arguments.out.join("audience.tsv");
         written.push(corpus::write_audience(&path, options, segments)?);
+    }
+    if let Some(line_items) = arguments.line_items {
+        let path = arguments.out.join("resources.toml");
+        let counts = corpus::Counts {
+            line_items,
+            segments: arguments.segments.unwrap_or(1_000),
+            publishers: 60,
+        };
+        corpus::write_resources(&path, counts, arguments.seed)?;
+        println!("{}: {line_items} line items", path.display());
     }
     for file in written {
         let mean = file.bytes.checked_div(file.lines).unwrap_or(0);
