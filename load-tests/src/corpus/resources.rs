@@ -116,10 +116,11 @@ fn line_item(
         targeting.push(format!("devices = [\"{device}\"]"));
     }
     if random.chance(60) {
-        let mut segment = || format!("\"seg_{}\"", random.below(u64::from(counts.segments)));
-        let (a, b, c, d) = (segment(), segment(), segment(), segment());
+        let segment = |_| format!("\"seg_{}\"", random.below(u64::from(counts.segments)));
+        let drawn: Vec<String> = (0..4).map(segment).collect();
+        let (wanted, unwanted) = (drawn[..3].join(", "), &drawn[3]);
         targeting.push(format!(
-            "audience = {{ include = [[{a}, {b}, {c}]], exclude = [{d}] }}"
+            "audience = {{ include = [[{wanted}]], exclude = [{unwanted}] }}"
         ));
     }
     let cents = 50 + random.below(800);
