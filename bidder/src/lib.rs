@@ -1,1 +1,3 @@
-//! Placeholder.
+//! Buys impressions.
+
+pub mod catalog;

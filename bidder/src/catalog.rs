@@ -1,0 +1,264 @@
+//! What the bidder buys with: advertisers, campaigns, line items and creatives as plain values,
+//! the way whoever keeps them hands them over. [`Input::faults`] says everything that is wrong.
+//!
+//! Nothing here is on the bid path; the compiled catalog is what these become there.
+
+mod faults;
+
+use ledger::{BudgetPath, Cpm, Currency};
+
+pub use faults::{Invalid, MAX_CPM, MAX_ID, MAX_LINE_ITEMS, MAX_MARKUP, MAX_VALUES};
+
+/// Everything to buy with. The order of each list is the dense index behind the build.
+#[derive(Clone, Debug, Default)]
+pub struct Input {
+    /// Who pays.
+    pub advertisers: Vec<Advertiser>,
+    /// Flights.
+    pub campaigns: Vec<Campaign>,
+    /// What is bought, and at which price.
+    pub line_items: Vec<LineItem>,
+    /// What is shown.
+    pub creatives: Vec<Creative>,
+}
+
+/// Who pays. Its time zone is applied outside: a tick brings local times.
+#[derive(Clone, Debug)]
+pub struct Advertiser {
+    /// Id, unique; also the seat of its bids.
+    pub id: String,
+    /// Name for people.
+    pub name: String,
+    /// Currency of its prices and budgets.
+    pub currency: Currency,
+    /// Registered domain such as `acme.example`; checked against `badv` like every `adomain`.
+    pub domain: String,
+}
+
+/// How a campaign spreads its budget over the day.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pacing {
+    /// Evenly until the end of the day.
+    #[default]
+    Even,
+    /// As soon as possible.
+    Asap,
+}
+
+/// A flight.
+#[derive(Clone, Debug)]
+pub struct Campaign {
+    /// Id, unique.
+    pub id: String,
+    /// Id of the advertiser.
+    pub advertiser: String,
+    /// First millisecond of the flight, unix time.
+    pub start_ms: i64,
+    /// First millisecond after the flight, unix time.
+    pub end_ms: i64,
+    /// How its daily budget is spread.
+    pub pacing: Pacing,
+}
+
+/// What is bought, and at which price.
+#[derive(Clone, Debug)]
+pub struct LineItem {
+    /// Id, unique.
+    pub id: String,
+    /// Id of the campaign.
+    pub campaign: String,
+    /// Whether it may bid at all.
+    pub active: bool,
+    /// The price of its bids, in micros of the advertiser's currency per thousand.
+    pub max_cpm: Cpm,
+    /// Where, when and to whom.
+    pub targeting: Targeting,
+    /// Most impressions per user and day of the advertiser; a user without an id gets none.
+    pub daily_cap: Option<u16>,
+    /// Ids of creatives of the same advertiser.
+    pub creatives: Vec<String>,
+    /// The budgets that every bid draws on.
+    pub budget: BudgetPath,
+    /// The keys of those budgets in the ledger, in the same order.
+    pub budget_keys: Vec<String>,
+}
+
+/// The kind of an advertisement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Format {
+    /// Display markup.
+    Banner,
+    /// VAST.
+    Video,
+    /// DAAST or VAST for audio.
+    Audio,
+    /// Assets as JSON.
+    Native,
+}
+
+impl Format {
+    /// Every format.
+    pub const ALL: [Format; 4] = [Format::Banner, Format::Video, Format::Audio, Format::Native];
+
+    /// The format's name in settings.
+    pub fn label(self) -> &'static str {
+        match self {
+            Format::Banner => "banner",
+            Format::Video => "video",
+            Format::Audio => "audio",
+            Format::Native => "native",
+        }
+    }
+
+    /// `Bid.mtype` of the specification.
+    pub fn mtype(self) -> i64 {
+        match self {
+            Format::Banner => 1,
+            Format::Video => 2,
+            Format::Audio => 3,
+            Format::Native => 4,
+        }
+    }
+}
+
+/// What is shown.
+#[derive(Clone, Debug)]
+pub struct Creative {
+    /// Id, unique.
+    pub id: String,
+    /// Id of the advertiser.
+    pub advertiser: String,
+    /// Kind of advertisement.
+    pub format: Format,
+    /// Width in device-independent pixels; 0 where it has none.
+    pub w: u32,
+    /// Height in device-independent pixels; 0 where it has none.
+    pub h: u32,
+    /// Markup with `${CLICK_URL}` and `${IMP_URL}` wherever they belong.
+    pub adm: String,
+    /// Domains of the advertiser.
+    pub adomain: Vec<String>,
+    /// Where a click leads.
+    pub landing_page: String,
+    /// Store id of the application that it advertises, checked against `bapp`.
+    pub bundle: Option<String>,
+    /// Creative attributes (`AdCOM` list).
+    pub attr: Vec<i64>,
+    /// Categories, in taxonomy `cattax`.
+    pub cat: Vec<String>,
+    /// Taxonomy of `cat`; 1 is the default of the specification.
+    pub cattax: i64,
+    /// What its media file needs from a player; empty for banners and native.
+    pub media: Media,
+}
+
+/// What a video or audio file needs from a player.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Media {
+    /// MIME type such as `video/mp4`; empty where it is not known, which every player accepts.
+    pub mime: String,
+    /// Length in seconds; 0 where it is not known, which fits every slot.
+    pub duration_s: u32,
+    /// Protocol of the `AdCOM` list, such as 3 for VAST 3.0; 0 where it is not known.
+    pub protocol: i64,
+}
+
+/// Values that must or must not be there. An empty `include` allows everything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule<T> {
+    /// At least one of these, unless empty. A request without the signal then does not match.
+    pub include: Vec<T>,
+    /// None of these. A request without the signal matches.
+    pub exclude: Vec<T>,
+}
+
+impl<T> Default for Rule<T> {
+    fn default() -> Self {
+        Self {
+            include: Vec::new(),
+            exclude: Vec::new(),
+        }
+    }
+}
+
+/// Where, when and to whom a line item is shown. All parts must agree.
+#[derive(Clone, Debug, Default)]
+pub struct Targeting {
+    /// Countries (`FRA`) and regions (`FRA-IDF`).
+    pub geo: Rule<String>,
+    /// Domains of websites; sub-domains match too. Included sites and included applications are
+    /// one list: a line item that names both buys on either.
+    pub sites: Rule<String>,
+    /// Bundles of applications.
+    pub apps: Rule<String>,
+    /// `device.devicetype` (`AdCOM` list).
+    pub device_types: Rule<i64>,
+    /// `device.os`, without regard to case.
+    pub operating_systems: Rule<String>,
+    /// Formats; empty for those of the creatives.
+    pub formats: Vec<Format>,
+    /// Sizes of banners; empty for those of the creatives.
+    pub sizes: Vec<(u32, u32)>,
+    /// Segments of the user.
+    pub audience: Audience,
+    /// Hours of the week of the advertiser.
+    pub hours: Hours,
+    /// Ids of the ad exchanges that call.
+    pub exchanges: Rule<String>,
+    /// `publisher.id` of the site or application.
+    pub publishers: Rule<String>,
+    /// `imp.tagid`.
+    pub placements: Rule<String>,
+}
+
+/// Segments by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Audience {
+    /// At least one of each group.
+    pub include: Vec<Vec<String>>,
+    /// None of these.
+    pub exclude: Vec<String>,
+}
+
+/// Hours of a week, Monday 00:00 first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hours([u64; 3]);
+
+impl Hours {
+    /// Hours of a week.
+    pub const COUNT: u32 = 168;
+
+    /// Every hour.
+    pub const ALL: Hours = Hours([u64::MAX; 3]);
+
+    /// No hour; add some with [`Hours::with`].
+    pub const NONE: Hours = Hours([0; 3]);
+
+    /// The same hours and hour `hour_of_week`, which counts from Monday 00:00.
+    ///
+    /// # Panics
+    /// Where the hour is 168 or more.
+    #[must_use]
+    pub fn with(mut self, hour_of_week: u32) -> Self {
+        assert!(hour_of_week < Self::COUNT, "a week has 168 hours");
+        self.0[hour_of_week as usize / 64] |= 1 << (hour_of_week % 64);
+        self
+    }
+
+    /// Whether the hour is among them.
+    pub fn contains(&self, hour_of_week: u32) -> bool {
+        hour_of_week < Self::COUNT
+            && self.0[hour_of_week as usize / 64] >> (hour_of_week % 64) & 1 == 1
+    }
+
+    /// Whether there is no hour at all.
+    pub fn is_empty(&self) -> bool {
+        (0..Self::COUNT).all(|hour| !self.contains(hour))
+    }
+}
+
+impl Default for Hours {
+    fn default() -> Self {
+        Self::ALL
+    }
+}

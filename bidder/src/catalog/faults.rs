@@ -1,0 +1,250 @@
+//! Everything that is wrong with an [`Input`], each fault with its field.
+
+use super::{Advertiser, Campaign, Creative, Format, Input, LineItem};
+use ledger::{Cpm, Currency};
+use std::collections::{HashMap, HashSet};
+
+/// Longest id, in bytes: ids travel in signed tokens.
+pub const MAX_ID: usize = 128;
+/// Most line items.
+pub const MAX_LINE_ITEMS: usize = 1_000_000;
+/// Most values of one list of a line item.
+pub const MAX_VALUES: usize = 10_000;
+/// Largest markup, in bytes.
+pub const MAX_MARKUP: usize = 64 * 1024;
+/// Highest price, in micros per thousand: a thousand units a thousand.
+pub const MAX_CPM: Cpm = Cpm(1_000_000_000);
+
+/// A fault of an input.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {problem}")]
+pub struct Invalid {
+    /// Path of the field, such as `line_items[2].creatives`.
+    pub field: String,
+    /// What is wrong and what is allowed.
+    pub problem: String,
+}
+
+/// Collects faults under a path.
+struct Faults<'f> {
+    list: &'f mut Vec<Invalid>,
+    path: String,
+}
+
+impl Faults<'_> {
+    fn add(&mut self, field: &str, problem: impl Into<String>) {
+        self.list.push(Invalid {
+            field: format!("{}.{field}", self.path),
+            problem: problem.into(),
+        });
+    }
+
+    fn id(&mut self, id: &str, seen: bool) {
+        if id.is_empty() {
+            self.add("id", "is empty");
+        } else if id.len() > MAX_ID {
+            self.add("id", format!("longer than {MAX_ID} bytes"));
+        } else if seen {
+            self.add("id", format!("{id:?} stands twice"));
+        }
+    }
+
+    fn values<T>(&mut self, field: &str, values: &[T]) {
+        if values.len() > MAX_VALUES {
+            let given = values.len();
+            self.add(field, format!("{given} values, at most {MAX_VALUES}"));
+        }
+    }
+}
+
+impl Input {
+    /// Everything that is wrong, each with its field; empty where nothing is.
+    pub fn faults(&self) -> Vec<Invalid> {
+        let mut list = Vec::new();
+        let mut advertisers = HashMap::new();
+        for (index, one) in self.advertisers.iter().enumerate() {
+            let mut faults = at(&mut list, "advertisers", index);
+            faults.id(&one.id, advertisers.insert(&*one.id, one).is_some());
+            domain(&mut faults, "domain", &one.domain);
+            currency(&mut faults, one.currency);
+        }
+        let mut campaigns = HashMap::new();
+        for (index, one) in self.campaigns.iter().enumerate() {
+            let mut faults = at(&mut list, "campaigns", index);
+            faults.id(&one.id, campaigns.insert(&*one.id, one).is_some());
+            campaign(&mut faults, one, &advertisers);
+        }
+        let mut creatives = HashMap::new();
+        for (index, one) in self.creatives.iter().enumerate() {
+            let mut faults = at(&mut list, "creatives", index);
+            faults.id(&one.id, creatives.insert(&*one.id, one).is_some());
+            creative(&mut faults, one, &advertisers);
+        }
+        let mut line_items = HashSet::new();
+        for (index, one) in self.line_items.iter().enumerate() {
+            let mut faults = at(&mut list, "line_items", index);
+            faults.id(&one.id, !line_items.insert(&*one.id));
+            line_item(&mut faults, one, &campaigns, &creatives);
+        }
+        if self.line_items.len() > MAX_LINE_ITEMS {
+            list.push(Invalid {
+                field: "line_items".to_owned(),
+                problem: format!("{} given, at most {MAX_LINE_ITEMS}", self.line_items.len()),
+            });
+        }
+        list
+    }
+}
+
+fn at<'f>(list: &'f mut Vec<Invalid>, kind: &str, index: usize) -> Faults<'f> {
+    Faults {
+        list,
+        path: format!("{kind}[{index}]"),
+    }
+}
+
+fn currency(faults: &mut Faults<'_>, currency: Currency) {
+    if !currency.0.iter().all(u8::is_ascii_uppercase) {
+        faults.add("currency", "expected three capital letters such as EUR");
+    }
+}
+
+fn domain(faults: &mut Faults<'_>, field: &str, domain: &str) {
+    let label = |label: &str| {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        !label.is_empty() && label.bytes().all(allowed)
+    };
+    if domain.len() > 253 || !domain.split('.').all(label) {
+        faults.add(field, format!("expected a host name, found {domain:?}"));
+    }
+}
+
+fn campaign(faults: &mut Faults<'_>, one: &Campaign, advertisers: &HashMap<&str, &Advertiser>) {
+    if !advertisers.contains_key(&*one.advertiser) {
+        faults.add("advertiser", format!("{:?} is unknown", one.advertiser));
+    }
+    if one.end_ms <= one.start_ms {
+        faults.add("end", "expected a time after start");
+    }
+}
+
+fn creative(faults: &mut Faults<'_>, one: &Creative, advertisers: &HashMap<&str, &Advertiser>) {
+    if !advertisers.contains_key(&*one.advertiser) {
+        faults.add("advertiser", format!("{:?} is unknown", one.advertiser));
+    }
+    if one.adm.is_empty() {
+        faults.add("adm", "is empty");
+    } else if one.adm.len() > MAX_MARKUP {
+        faults.add("adm", format!("longer than {MAX_MARKUP} bytes"));
+    }
+    if one.format == Format::Banner && (one.w == 0 || one.h == 0) {
+        faults.add("w", "a banner needs w and h above 0");
+    }
+    if one.adomain.is_empty() {
+        faults.add("adomain", "is empty, exchanges require a domain");
+    }
+    for name in &one.adomain {
+        domain(faults, "adomain", name);
+    }
+    let web = ["https://", "http://"].map(|scheme| one.landing_page.starts_with(scheme));
+    if !web.contains(&true) || one.landing_page.len() > 2_048 {
+        let problem = "expected an http or https address of at most 2048 bytes";
+        faults.add("landing_page", problem);
+    }
+    faults.values("cat", &one.cat);
+    faults.values("attr", &one.attr);
+}
+
+fn line_item(
+    faults: &mut Faults<'_>,
+    one: &LineItem,
+    campaigns: &HashMap<&str, &Campaign>,
+    creatives: &HashMap<&str, &Creative>,
+) {
+    let campaign = campaigns.get(&*one.campaign);
+    if campaign.is_none() {
+        faults.add("campaign", format!("{:?} is unknown", one.campaign));
+    }
+    if one.max_cpm <= Cpm(0) || one.max_cpm > MAX_CPM {
+        faults.add("max_cpm", format!("expected above 0 and at most {MAX_CPM}"));
+    }
+    if one.daily_cap == Some(0) {
+        faults.add("frequency", "expected a cap of 1 or more");
+    }
+    if one.creatives.is_empty() {
+        faults.add("creatives", "is empty, there would be nothing to show");
+    }
+    for id in &one.creatives {
+        match (creatives.get(&**id), campaign) {
+            (None, _) => faults.add("creatives", format!("{id:?} is unknown")),
+            (Some(creative), Some(campaign)) if creative.advertiser != campaign.advertiser => {
+                faults.add("creatives", format!("{id:?} is another advertiser's"));
+            }
+            (Some(_), _) => {}
+        }
+    }
+    if one.budget.slots().is_empty() {
+        faults.add("budget", "draws on no budget, so nothing limits it");
+    }
+    if one.budget.slots().len() != one.budget_keys.len() {
+        faults.add("budget", "expected one key for each budget of its path");
+    }
+    targeting(faults, one);
+}
+
+fn targeting(faults: &mut Faults<'_>, one: &LineItem) {
+    let targeting = &one.targeting;
+    for place in targeting.geo.include.iter().chain(&targeting.geo.exclude) {
+        let country = place.split('-').next().unwrap_or_default();
+        let capitals = country.len() == 3 && country.bytes().all(|b| b.is_ascii_uppercase());
+        if !capitals || place.len() > 16 || place.ends_with('-') {
+            let problem = format!("expected a country such as FRA or FRA-IDF, found {place:?}");
+            faults.add("targeting.geo", problem);
+        }
+    }
+    for site in targeting
+        .sites
+        .include
+        .iter()
+        .chain(&targeting.sites.exclude)
+    {
+        domain(faults, "targeting.sites", site);
+    }
+    let lists = [
+        ("targeting.geo", &targeting.geo),
+        ("targeting.sites", &targeting.sites),
+        ("targeting.apps", &targeting.apps),
+        ("targeting.operating_systems", &targeting.operating_systems),
+        ("targeting.exchanges", &targeting.exchanges),
+        ("targeting.publishers", &targeting.publishers),
+        ("targeting.placements", &targeting.placements),
+    ];
+    for (field, rule) in lists {
+        faults.values(field, &rule.include);
+        faults.values(field, &rule.exclude);
+        if rule
+            .include
+            .iter()
+            .chain(&rule.exclude)
+            .any(String::is_empty)
+        {
+            faults.add(field, "has an empty value");
+        }
+    }
+    faults.values("targeting.device_types", &targeting.device_types.include);
+    faults.values("targeting.sizes", &targeting.sizes);
+    faults.values("targeting.audience", &targeting.audience.include);
+    faults.values("targeting.audience", &targeting.audience.exclude);
+    for group in &targeting.audience.include {
+        faults.values("targeting.audience", group);
+        if group.is_empty() {
+            faults.add(
+                "targeting.audience",
+                "has an empty group, which nobody is in",
+            );
+        }
+    }
+    if targeting.hours.is_empty() {
+        faults.add("targeting.hours", "has no hour");
+    }
+}
