@@ -8,6 +8,7 @@
 mod endpoint;
 
 pub use endpoint::Endpoint;
+pub(crate) use endpoint::is_private;
 
 use crate::floor::Floors;
 use ledger::{Cpm, Currency};

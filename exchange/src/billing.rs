@@ -1,0 +1,55 @@
+//! Billing: what an impression that we sold does to the books.
+
+use ledger::event::Kind;
+use ledger::token::{Claims, Side};
+use ledger::{Cpm, Currency, Event};
+
+/// Why verified claims are no sale of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotASale {
+    /// The token was issued by the buying side.
+    #[error("the token is not of an impression that this exchange sold")]
+    Side,
+    /// The claims have no price or no currency.
+    #[error("the token has no price that can be billed")]
+    Price,
+}
+
+/// The ledger's event of a sale: the buyer owes the clearing price, of which the publisher earns
+/// `share_ppm` millionths and the exchange keeps the rest. The ledger makes the three postings
+/// of it in one transaction, once for its key.
+///
+/// The price is gross: what the buyer pays is what the response told the publisher, and the fee
+/// comes out of the publisher's side.
+///
+/// # Errors
+/// [`NotASale`], which is to be logged and never charged.
+pub fn sale(claims: &Claims<'_>, share_ppm: u32, now_ms: i64) -> Result<Event, NotASale> {
+    if claims.side != Side::Exchange {
+        return Err(NotASale::Side);
+    }
+    let code = std::str::from_utf8(&claims.currency).map_err(|_| NotASale::Price)?;
+    let currency: Currency = code.parse().map_err(|_| NotASale::Price)?;
+    if claims.cpm < 0 {
+        return Err(NotASale::Price);
+    }
+    Ok(Event {
+        kind: Kind::Sale,
+        key: claims.key,
+        at_ms: now_ms,
+        exchange: claims.exchange.to_owned(),
+        seat: claims.seat.to_owned(),
+        advertiser: String::new(),
+        line_item: claims.line_item.to_owned(),
+        creative: claims.creative.to_owned(),
+        publisher: claims.publisher.to_owned(),
+        placement: claims.placement.to_owned(),
+        partner: claims.partner.to_owned(),
+        cpm: Cpm(claims.cpm),
+        currency,
+        share_ppm: i64::from(share_ppm.min(1_000_000)),
+        reason: 0,
+        budgets: Vec::new(),
+        reservation: None,
+    })
+}

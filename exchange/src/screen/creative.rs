@@ -1,0 +1,228 @@
+//! Whether a bid's creative may be shown.
+
+use super::Loss;
+use crate::catalog::Format;
+use crate::lot::{Auction, Lot, formats};
+use openrtb::request::{Banner, Deal, Format as Size};
+use openrtb::response::Bid;
+
+/// Checks markup, format, size, advertiser, category, attributes and security, in this order.
+pub(super) fn check(
+    auction: &Auction<'_>,
+    lot: &Lot<'_>,
+    deal: Option<&Deal<'_>>,
+    bid: &Bid<'_>,
+) -> Result<(), Loss> {
+    let publisher = &auction.seller.publisher;
+    let request = &auction.request;
+    let markup = bid
+        .adm
+        .filter(|adm| !adm.trim().is_empty())
+        .ok_or(Loss::NoMarkup)?;
+    let named = bid.crid.is_some_and(|crid| !crid.is_empty());
+    ensure(named || !publisher.requires_creative_id, Loss::NoCreativeId)?;
+    let format = format(lot, bid, markup)?;
+    if let (Format::Banner, Some(banner)) = (format, lot.imp.banner) {
+        ensure(fits(banner, bid.w, bid.h), Loss::Size)?;
+    }
+    let blocked = request.badv.items().iter().copied();
+    let blocked = blocked.chain(publisher.blocked_advertisers.iter().map(|domain| &**domain));
+    for advertiser in blocked {
+        let hit = bid
+            .adomain
+            .iter()
+            .any(|domain| is_domain_of(domain, advertiser));
+        ensure(!hit, Loss::Advertiser)?;
+    }
+    if let Some(deal) = deal.filter(|deal| !deal.wadomain.is_empty()) {
+        let admitted = |domain: &&str| deal.wadomain.iter().any(|one| is_domain_of(domain, one));
+        ensure(
+            bid.adomain.iter().any(|domain| admitted(domain)),
+            Loss::NotInDeal,
+        )?;
+    }
+    let blocked = request.bcat.items().iter().copied();
+    let blocked = blocked.chain(
+        publisher
+            .blocked_categories
+            .iter()
+            .map(|category| &**category),
+    );
+    for category in blocked {
+        let hit = bid.cat.iter().any(|own| is_category_of(own, category));
+        ensure(!hit, Loss::Category)?;
+    }
+    let battr = match format {
+        Format::Banner => lot.imp.banner.map(|banner| banner.battr),
+        Format::Video => lot.imp.video.map(|video| video.battr),
+        Format::Audio => lot.imp.audio.map(|audio| audio.battr),
+        Format::Native => lot.imp.native.map(|native| native.battr),
+    };
+    let battr = battr.unwrap_or_default();
+    ensure(
+        !bid.attr.iter().any(|attribute| battr.contains(attribute)),
+        Loss::Attribute,
+    )?;
+    ensure(
+        bid.bundle
+            .is_none_or(|bundle| !request.bapp.contains(&bundle)),
+        Loss::Bundle,
+    )?;
+    let secure = lot.imp.secure.is_some_and(openrtb::Flag::is_set);
+    ensure(!secure || !is_insecure(markup), Loss::Insecure)
+}
+
+fn ensure(holds: bool, loss: Loss) -> Result<(), Loss> {
+    if holds { Ok(()) } else { Err(loss) }
+}
+
+/// The bid's format: as it says in `mtype`, else the imp's only one, else by its markup.
+pub(crate) fn format(lot: &Lot<'_>, bid: &Bid<'_>, markup: &str) -> Result<Format, Loss> {
+    let stated = match bid.mtype {
+        Some(1) => Some(Format::Banner),
+        Some(2) => Some(Format::Video),
+        Some(3) => Some(Format::Audio),
+        Some(4) => Some(Format::Native),
+        Some(_) => return Err(Loss::Format),
+        None => None,
+    };
+    let takes = |format: Format| formats(lot.imp).any(|taken| taken == format);
+    if let Some(format) = stated {
+        return if takes(format) {
+            Ok(format)
+        } else {
+            Err(Loss::Format)
+        };
+    }
+    let mut taken = formats(lot.imp);
+    if let (Some(only), None) = (taken.next(), taken.next()) {
+        return Ok(only);
+    }
+    let start = markup.trim_start();
+    let guess = if start.starts_with("<VAST") || start.starts_with("<?xml") {
+        if takes(Format::Video) {
+            Format::Video
+        } else {
+            Format::Audio
+        }
+    } else if start.starts_with('{') {
+        Format::Native
+    } else {
+        Format::Banner
+    };
+    if takes(guess) {
+        Ok(guess)
+    } else {
+        Err(Loss::Format)
+    }
+}
+
+/// Whether a banner takes a size. A bid without a size takes the imp's.
+fn fits(banner: &Banner<'_>, w: Option<i64>, h: Option<i64>) -> bool {
+    let (Some(w), Some(h)) = (w.filter(|w| *w > 0), h.filter(|h| *h > 0)) else {
+        return true;
+    };
+    let format = |size: &Size<'_>| match (size.wratio, size.hratio) {
+        (Some(wide), Some(high)) => {
+            i128::from(w) * i128::from(high) == i128::from(h) * i128::from(wide)
+                && size.wmin.is_none_or(|least| w >= least)
+        }
+        _ => size.w == Some(w) && size.h == Some(h),
+    };
+    let own = banner.w.zip(banner.h);
+    if banner.format.is_empty() && own.is_none() {
+        // A full-screen imp without a size.
+        return true;
+    }
+    banner.format.iter().any(format) || own == Some((w, h))
+}
+
+/// Whether `domain` is `parent` or below it.
+fn is_domain_of(domain: &str, parent: &str) -> bool {
+    let (domain, parent) = (domain.as_bytes(), parent.as_bytes());
+    let Some(cut) = domain.len().checked_sub(parent.len()) else {
+        return false;
+    };
+    !parent.is_empty()
+        && domain[cut..].eq_ignore_ascii_case(parent)
+        && (cut == 0 || domain[cut - 1] == b'.')
+}
+
+/// Whether a category is `parent` or, in the content taxonomy 1.0, below it (`IAB2-3`).
+fn is_category_of(category: &str, parent: &str) -> bool {
+    category
+        .strip_prefix(parent)
+        .is_some_and(|rest| !parent.is_empty() && (rest.is_empty() || rest.starts_with('-')))
+}
+
+/// Whether markup loads something over plain HTTP. Links that a user must click do not count.
+fn is_insecure(markup: &str) -> bool {
+    const PLAIN: &str = "http://";
+    let before = |at: usize| markup[..at].trim_end_matches(['"', '\'', '\\', ' ']);
+    markup.match_indices(PLAIN).any(|(at, _)| {
+        let lead = before(at);
+        lead.ends_with("src=")
+            || lead.ends_with("url(")
+            || lead.ends_with("<![CDATA[") && loads(lead)
+            || lead.ends_with('>') && loads(lead)
+    })
+}
+
+/// Whether the VAST element that is open at the end of `lead` loads its address.
+fn loads(lead: &str) -> bool {
+    let lead = lead.trim_end_matches("<![CDATA[").trim_end();
+    let Some(open) = lead.rfind('<') else {
+        return false;
+    };
+    let element = &lead[open + 1..];
+    [
+        "MediaFile",
+        "Impression",
+        "VASTAdTagURI",
+        "Tracking",
+        "StaticResource",
+        "JavaScriptResource",
+    ]
+    .iter()
+    .any(|name| element.starts_with(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_domain_blocks_what_is_below_it() {
+        assert!(is_domain_of("acme.example", "acme.example"));
+        assert!(is_domain_of("Shop.ACME.example", "acme.example"));
+        assert!(!is_domain_of("notacme.example", "acme.example"));
+        assert!(!is_domain_of("acme.example", "shop.acme.example"));
+        assert!(!is_domain_of("acme.example", ""));
+    }
+
+    #[test]
+    fn a_category_blocks_what_is_below_it() {
+        assert!(is_category_of("IAB2", "IAB2") && is_category_of("IAB2-3", "IAB2"));
+        assert!(!is_category_of("IAB25", "IAB2") && !is_category_of("IAB2", "IAB2-3"));
+    }
+
+    #[test]
+    fn only_what_is_loaded_must_be_secure() {
+        for plain in [
+            r#"<img src="http://a.example/x.gif">"#,
+            "<script src=http://a.example/x.js></script>",
+            "<div style='background:url(http://a.example/x)'>",
+            "<VAST><MediaFile type=\"video/mp4\"><![CDATA[http://a.example/x]]></MediaFile>",
+            "<VAST><Impression>http://a.example/x</Impression>",
+        ] {
+            assert!(is_insecure(plain), "{plain}");
+        }
+        for fine in [
+            r#"<a href="http://a.example/"><img src="https://a.example/x.gif"></a>"#,
+            r#"<svg xmlns="http://www.w3.org/2000/svg"></svg>"#,
+            "<VAST><ClickThrough><![CDATA[http://a.example/x]]></ClickThrough>",
+        ] {
+            assert!(!is_insecure(fine), "{fine}");
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! Settlement: the response to the publisher, and the notices to the partners.
+//!
+//! The response has the winners only. Its price is gross: what the buyer pays, of which the
+//! publisher earns its share. Markup has its macros filled; banners carry the exchange's own
+//! impression pixel, and every bid carries the same address as `burl` for publishers who bill
+//! server to server: whichever comes first is billed, the other is a repeat. The buyers' own
+//! `nurl`, `burl` and `lurl` never reach the publisher: the exchange sends them itself, `burl`
+//! out of the token when the impression was billed. Unknown fields and `ext` of a bid pass.
+
+use crate::catalog::Format;
+use crate::clear::Award;
+use crate::link::notice::{Kind, Notice, Outbox};
+use crate::lot::Auction;
+use crate::price::to_wire;
+use crate::screen::{Loss, Offer};
+use bumpalo::Bump;
+use ledger::token::{Claims, Purpose, Side, Signer, idempotency_key};
+use ledger::{Cpm, Currency};
+use openrtb::macros::{Place, Values, expand};
+use openrtb::response::{Bid, SeatBid};
+use openrtb::{BidResponse, List};
+
+/// The longest `burl` that a token carries, its macros filled, in bytes.
+const MAX_BILLING_URL: usize = 3_072;
+
+/// What settlement signs and links with.
+#[derive(Clone, Copy)]
+pub struct Seal<'a> {
+    /// Name of the exchange in tokens and the ledger.
+    pub exchange: &'a str,
+    /// Where browsers and publishers reach us: `https://host`, without a slash at the end.
+    pub public_url: &'a str,
+    /// Signs the tokens.
+    pub signer: &'a Signer,
+    /// Unix seconds after which an impression is not billed any more.
+    pub expires_at: u32,
+}
+
+/// A sale as it is recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sold {
+    /// The imp's id.
+    pub imp: String,
+    /// Place of the partner in the market.
+    pub buyer: usize,
+    /// The buyer's seat.
+    pub seat: String,
+    /// The clearing price.
+    pub price: Cpm,
+    /// Its currency.
+    pub currency: Currency,
+}
+
+/// Makes the response of the winners.
+pub fn respond<'a>(
+    auction: &Auction<'a>,
+    offers: &[Offer<'a>],
+    awards: &[Award],
+    seal: &Seal<'_>,
+    arena: &'a Bump,
+) -> BidResponse<'a> {
+    let mut seats = bumpalo::collections::Vec::with_capacity_in(awards.len(), arena);
+    for award in awards {
+        let offer = &offers[award.offer];
+        let seat = if offer.seat.is_empty() {
+            &*auction.market.buyers()[offer.buyer].partner.id
+        } else {
+            offer.seat
+        };
+        let bid = sold_bid(auction, offer, award, seal, arena);
+        seats.push(SeatBid {
+            bid: List::new(std::slice::from_ref(arena.alloc(bid))),
+            seat: Some(seat),
+            ..SeatBid::default()
+        });
+    }
+    BidResponse {
+        id: auction.request.id,
+        seatbid: List::new(seats.into_bump_slice()),
+        cur: Some(arena.alloc_str(auction.currency.code())),
+        ..BidResponse::default()
+    }
+}
+
+/// The sales for the record.
+pub fn record(auction: &Auction<'_>, offers: &[Offer<'_>], awards: &[Award]) -> Vec<Sold> {
+    let sold = |award: &Award| {
+        let offer = &offers[award.offer];
+        Sold {
+            imp: auction.lots[award.lot]
+                .imp
+                .id
+                .unwrap_or_default()
+                .to_owned(),
+            buyer: offer.buyer,
+            seat: offer.seat.to_owned(),
+            price: award.cleared.price,
+            currency: auction.currency,
+        }
+    };
+    awards.iter().map(sold).collect()
+}
+
+fn sold_bid<'a>(
+    auction: &Auction<'a>,
+    offer: &Offer<'a>,
+    award: &Award,
+    seal: &Seal<'_>,
+    arena: &'a Bump,
+) -> Bid<'a> {
+    let texts = Texts::won(auction, offer, award);
+    let values = texts.values(auction, offer);
+    let mut markup = filled(offer.bid.adm.unwrap_or_default(), &values, Place::Markup);
+    let mut burl = None;
+    if !auction.is_test() {
+        let tracking = impression_url(auction, offer, award, &values, seal);
+        let lot = &auction.lots[award.lot];
+        let format = crate::screen::format(lot, offer.bid, &markup);
+        if format == Ok(Format::Banner) {
+            markup.push_str("<img src=\"");
+            markup.push_str(&tracking);
+            markup.push_str("\" width=\"1\" height=\"1\" style=\"display:none\" alt=\"\">");
+        }
+        burl = Some(&*arena.alloc_str(&tracking));
+    }
+    Bid {
+        price: Some(to_wire(award.cleared.price)),
+        adm: Some(arena.alloc_str(&markup)),
+        burl,
+        nurl: None,
+        lurl: None,
+        ..*offer.bid
+    }
+}
+
+fn filled(text: &str, values: &Values<'_>, place: Place) -> String {
+    let mut out = String::with_capacity(text.len() + 512);
+    expand(text, values, place, &mut out);
+    out
+}
+
+/// The address that bills the impression, for the pixel and for `burl`.
+fn impression_url(
+    auction: &Auction<'_>,
+    offer: &Offer<'_>,
+    award: &Award,
+    values: &Values<'_>,
+    seal: &Seal<'_>,
+) -> String {
+    let lot = &auction.lots[award.lot];
+    let (bid, partner) = (offer.bid, &auction.market.buyers()[offer.buyer].partner);
+    let publisher = &*auction.seller.publisher.id;
+    let mut billing = filled(bid.burl.unwrap_or_default(), values, Place::Url);
+    if billing.len() > MAX_BILLING_URL {
+        billing.clear();
+    }
+    let (id, imp) = (
+        auction.request.id.unwrap_or_default(),
+        lot.imp.id.unwrap_or_default(),
+    );
+    // Publishers choose the ids of requests, partners those of bids: only together with both
+    // names is a sale's key its own.
+    let owner = format!("{publisher}/{id}");
+    let bought = format!("{}/{}", partner.id, bid.id.unwrap_or_default());
+    let claims = Claims {
+        side: Side::Exchange,
+        expires_at: seal.expires_at,
+        key: idempotency_key(Side::Exchange, seal.exchange, &owner, imp, &bought),
+        reservation: None,
+        cpm: award.cleared.price.0,
+        currency: auction.currency.0,
+        user: 0,
+        exchange: seal.exchange,
+        seat: offer.seat,
+        auction: id,
+        imp,
+        bid: bid.id.unwrap_or_default(),
+        line_item: bid.cid.unwrap_or_default(),
+        creative: bid.crid.unwrap_or_default(),
+        publisher,
+        placement: lot.placement.map_or("", |placement| &*placement.id),
+        partner: &partner.id,
+        url: &billing,
+    };
+    let mut token = Vec::with_capacity(512);
+    seal.signer.sign(Purpose::Impression, &claims, &mut token);
+    let token = std::str::from_utf8(&token).expect("a token is base64 text");
+    format!("{}/t/imp?t={token}", seal.public_url)
+}
+
+/// Queues the win notices of the winners and the loss notices of all others.
+pub fn notify(auction: &Auction<'_>, offers: &[Offer<'_>], awards: &[Award], outbox: &Outbox) {
+    if auction.is_test() {
+        return;
+    }
+    for (place, offer) in offers.iter().enumerate() {
+        let won = awards.iter().find(|award| award.offer == place);
+        if let Some(notice) = notice(auction, offer, won, awards) {
+            outbox.put(notice);
+        }
+    }
+}
+
+/// The notice of one offer, where its buyer asks for one.
+fn notice(
+    auction: &Auction<'_>,
+    offer: &Offer<'_>,
+    won: Option<&Award>,
+    awards: &[Award],
+) -> Option<Notice> {
+    let (kind, url, texts) = match (won, offer.standing) {
+        (Some(award), _) => (Kind::Win, offer.bid.nurl, Texts::won(auction, offer, award)),
+        (None, Err(loss)) => {
+            let award = awards.iter().find(|award| Some(award.lot) == offer.lot);
+            (
+                Kind::Loss,
+                offer.bid.lurl,
+                Texts::lost(auction, offer, loss, award),
+            )
+        }
+        (None, Ok(_)) => return None,
+    };
+    let url = url.filter(|url| !url.is_empty())?;
+    let url = filled(url, &texts.values(auction, offer), Place::Url);
+    Some(auction.market.buyers()[offer.buyer].notice(kind, url))
+}
+
+/// The texts of an offer's macros: amounts in the currency of the bid.
+struct Texts {
+    price: Option<String>,
+    min_to_win: Option<String>,
+    mbr: Option<String>,
+    loss: i64,
+    multiplier: Option<String>,
+}
+
+impl Texts {
+    fn won(auction: &Auction<'_>, offer: &Offer<'_>, award: &Award) -> Self {
+        // Converting there and back must not charge more than was bid.
+        let price =
+            own_price(auction, offer, award.cleared.price).map(|price| price.min(offer.own_price));
+        let min_to_win = own_price(auction, offer, award.cleared.winner_min_to_win);
+        Self {
+            mbr: price.and_then(|price| ratio(price, offer.own_price)),
+            price: price.map(|price| price.to_string()),
+            min_to_win: min_to_win.map(|price| price.to_string()),
+            loss: 0,
+            multiplier: multiplier(auction, offer),
+        }
+    }
+
+    /// A loser learns the price to win only where price was the reason, and never what the
+    /// winner pays.
+    fn lost(auction: &Auction<'_>, offer: &Offer<'_>, loss: Loss, award: Option<&Award>) -> Self {
+        let lot = offer.lot.map(|index| &auction.lots[index]);
+        let needed = match award {
+            Some(award) => Some(award.cleared.loser_min_to_win),
+            None => lot.map(|lot| lot.floor.enforced),
+        };
+        let needed = needed.filter(|_| loss.is_about_price());
+        let min_to_win = needed.and_then(|price| own_price(auction, offer, price));
+        Self {
+            price: None,
+            min_to_win: min_to_win.map(|price| price.to_string()),
+            mbr: None,
+            loss: loss.code(),
+            multiplier: multiplier(auction, offer),
+        }
+    }
+
+    fn values<'v>(&'v self, auction: &Auction<'v>, offer: &'v Offer<'v>) -> Values<'v> {
+        Values {
+            auction_id: auction.request.id,
+            bid_id: offer.bid.id,
+            imp_id: offer.bid.impid,
+            seat_id: Some(offer.seat),
+            ad_id: offer.bid.adid,
+            price: self.price.as_deref().filter(|_| !auction.is_test()),
+            currency: Some(offer.currency.code()),
+            mbr: self.mbr.as_deref(),
+            loss: Some(self.loss),
+            min_to_win: self.min_to_win.as_deref(),
+            multiplier: self.multiplier.as_deref(),
+            imp_ts: None,
+            discount_pct: None,
+            discount_cpm: None,
+            audit: auction.is_test(),
+        }
+    }
+}
+
+/// A price of the auction in the currency of the bid.
+fn own_price(auction: &Auction<'_>, offer: &Offer<'_>, price: Cpm) -> Option<Cpm> {
+    auction
+        .market
+        .rates()
+        .convert(price, auction.currency, offer.currency)
+}
+
+/// Clearing price over bid price at six decimals.
+fn ratio(price: Cpm, bid: Cpm) -> Option<String> {
+    let exact = (i128::from(price.0) * 1_000_000).checked_div(i128::from(bid.0))?;
+    i64::try_from(exact)
+        .ok()
+        .map(|micros| Cpm(micros).to_string())
+}
+
+fn multiplier(auction: &Auction<'_>, offer: &Offer<'_>) -> Option<String> {
+    let quantity = auction.lots[offer.lot?].imp.qty?;
+    quantity.multiplier.map(|multiplier| multiplier.to_string())
+}
+
+#[cfg(test)]
+mod tests;
