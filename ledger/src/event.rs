@@ -3,7 +3,7 @@
 use crate::carry::Carry;
 use crate::currency::Currency;
 use crate::money::{Cpm, Micros};
-use crate::posting::{Account, Posting, credit, debit};
+use crate::posting::{Account, Entry, Posting, credit, debit};
 use crate::reservation::ReservationId;
 use crate::token::Side;
 
@@ -86,6 +86,8 @@ pub struct Event {
     pub placement: String,
     /// The partner that bought; empty on the bidder's side.
     pub partner: String,
+    /// What was bid: the most that may be charged.
+    pub bid: Cpm,
     /// The clearing price, or the bid where there is none.
     pub cpm: Cpm,
     /// Currency of the price.
@@ -94,7 +96,7 @@ pub struct Event {
     pub share_ppm: i64,
     /// A loss's reason, as OpenRTB counts them.
     pub reason: i64,
-    /// The budgets that a bill draws on, by key.
+    /// The budgets that a bill draws on, by key: those of the bid's day, not of the notice's.
     pub budgets: Vec<String>,
     /// The reservation that a bill settles: the epoch of the node and its place there.
     pub reservation: Option<(u32, ReservationId)>,
@@ -117,7 +119,49 @@ pub enum Outcome {
     },
     /// Known already; nothing changed.
     Duplicate,
+    /// Noted with its reason and not charged. The same bid may still be billed rightly.
+    Refused {
+        /// What is wrong with it.
+        fault: Fault,
+    },
 }
+
+/// What is wrong with an event that asks for money.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Fault {
+    /// The price is below zero.
+    #[error("the price is negative")]
+    Negative,
+    /// The price is beyond [`MAX_CPM`].
+    #[error("the price is beyond any market")]
+    TooHigh,
+    /// The exchange asks for more than was bid.
+    #[error("the clearing price is above the bid")]
+    AboveBid,
+    /// A budget of the bill is kept in another currency.
+    #[error("the price is in another currency than the budget")]
+    WrongCurrency,
+    /// The publisher's share is not between nothing and everything.
+    #[error("the revenue share is not between 0 and 1,000,000 millionths")]
+    Share,
+}
+
+impl Fault {
+    /// The fault as a metric label and in the log.
+    pub fn label(self) -> &'static str {
+        match self {
+            Fault::Negative => "negative",
+            Fault::TooHigh => "too_high",
+            Fault::AboveBid => "above_bid",
+            Fault::WrongCurrency => "wrong_currency",
+            Fault::Share => "share",
+        }
+    }
+}
+
+/// The highest price taken, a milliard per thousand: nine million impressions at that price still
+/// fit an account.
+pub const MAX_CPM: Cpm = Cpm(1_000_000_000_000_000);
 
 /// Why an event was not written. The sender may try again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -131,6 +175,26 @@ pub enum Refusal {
 }
 
 impl Event {
+    /// What is wrong with the event by itself. Only events about our own money are held to it: a
+    /// loss notice tells what others paid.
+    pub fn fault(&self) -> Option<Fault> {
+        match self.kind {
+            Kind::Bill | Kind::Sale | Kind::Win => {}
+            Kind::Loss | Kind::Impression | Kind::View | Kind::Click => return None,
+        }
+        if self.cpm < Cpm(0) {
+            Some(Fault::Negative)
+        } else if self.cpm > MAX_CPM {
+            Some(Fault::TooHigh)
+        } else if self.cpm > self.bid {
+            Some(Fault::AboveBid)
+        } else if !(0..=1_000_000).contains(&self.share_ppm) {
+            Some(Fault::Share)
+        } else {
+            None
+        }
+    }
+
     /// The key under which the price's remainder is carried: the same on both sides.
     pub fn carry_key(&self) -> String {
         let side = self.kind.charges().map_or("none", Side::label);
@@ -140,14 +204,25 @@ impl Event {
         )
     }
 
-    /// The key under which the remainder of the publisher's share is carried.
+    /// The key under which the remainder of the publisher's share is carried. The share is part
+    /// of it: a remainder left by one share would make an impression at another earn more than
+    /// it cost.
     pub fn share_key(&self) -> String {
-        format!("share|{}|{}", self.publisher, self.currency)
+        format!(
+            "share|{}|{}|{}",
+            self.publisher, self.currency, self.share_ppm
+        )
     }
 
     /// The posting of a charging event that costs `cost`; `share` is moved on for a sale.
     pub fn posting(&self, cost: Micros, share: &mut Carry, funded: bool) -> Posting {
-        let entries = match self.kind {
+        Posting::new(self.currency, self.entries(cost, share, funded))
+            .expect("both sides are made of the same cost, which is not negative")
+    }
+
+    /// The lines of the posting, those of nothing too.
+    pub(crate) fn entries(&self, cost: Micros, share: &mut Carry, funded: bool) -> Vec<Entry> {
+        match self.kind {
             Kind::Bill => {
                 let payer = if funded {
                     Account::Advertiser(self.advertiser.clone())
@@ -162,6 +237,7 @@ impl Event {
             }
             Kind::Sale => {
                 let earned = share.share(cost, self.share_ppm);
+                debug_assert!((Micros(0)..=cost).contains(&earned), "a share is a part");
                 let earned = Micros(earned.0.clamp(0, cost.0));
                 let (partner, seat) = (self.partner.clone(), self.seat.clone());
                 vec![
@@ -171,7 +247,6 @@ impl Event {
                 ]
             }
             Kind::Win | Kind::Loss | Kind::Impression | Kind::View | Kind::Click => Vec::new(),
-        };
-        Posting::new(self.currency, entries).expect("both sides are made of the same cost")
+        }
     }
 }

@@ -7,13 +7,11 @@ use crate::store::BudgetState;
 use std::collections::BTreeMap;
 
 /// What is spent and what is held never exceed a budget. A limit that was lowered beneath what is
-/// already committed grants nothing further; it does not undo what happened.
+/// already committed grants nothing further; it does not undo what happened, see
+/// [`BudgetState::allowed`].
 pub fn within_budget(state: &BudgetState) -> bool {
     let committed = state.spent.0 + state.leased.0 + state.frozen.0;
-    state.spent.0 >= 0
-        && state.leased.0 >= 0
-        && state.frozen.0 >= 0
-        && (committed <= state.limit.0 || state.leased.0 == 0)
+    state.spent.0 >= 0 && state.leased.0 >= 0 && state.frozen.0 >= 0 && committed <= state.allowed.0
 }
 
 /// Debits equal credits in every currency; returns the currencies where they do not.

@@ -120,11 +120,12 @@ impl Book {
     /// Moves `micros` from available to reserved in every budget of the path, or in none.
     ///
     /// # Errors
-    /// The first budget that does not have enough.
+    /// The first budget that does not have enough; a negative amount is refused by the first
+    /// budget, as it would otherwise create money.
     pub fn reserve(&self, path: &BudgetPath, micros: i64) -> Result<(), BudgetSlot> {
         for (index, slot) in path.slots().iter().enumerate() {
             let balance = self.balance(*slot);
-            let enough = |now: i64| (now >= micros).then_some(now - micros);
+            let enough = |now: i64| (micros >= 0 && now >= micros).then(|| now - micros);
             if balance
                 .available
                 .fetch_update(AcqRel, Acquire, enough)
@@ -156,8 +157,24 @@ impl Book {
     }
 }
 
-/// How large the next slice of a budget is (see `money`'s leases): at least `min`, a share of
-/// what remains, never more than remains.
+/// How much to ask the ledger for (positive) or to give back (negative), so that this node holds
+/// about one slice: asked for below half a slice, given back above two, nothing in between.
+///
+/// `remaining` is what nobody has leased, below zero where the limit was lowered under what is
+/// out; `available` is what this node holds unreserved. The slice is taken of both together, so
+/// that the last of a budget does not travel to and fro.
+pub fn adjustment(remaining: i64, available: i64, min: i64, share_percent: i64) -> i64 {
+    let slice = slice(remaining.saturating_add(available), min, share_percent);
+    let wanted = if available < slice / 2 || available > slice.saturating_mul(2) {
+        slice - available
+    } else {
+        0
+    };
+    wanted.min(remaining).max(-available)
+}
+
+/// How large a slice of a budget is: at least `min`, a share of what remains, never more than
+/// remains.
 pub fn slice(remaining: i64, min: i64, share_percent: i64) -> i64 {
     let share = i128::from(remaining) * i128::from(share_percent) / 100;
     i64::try_from(share)
@@ -185,6 +202,28 @@ mod tests {
         assert_eq!((book.available(wide), book.reserved(wide)), (97, 0));
         assert_eq!(book.withdraw(narrow, 100), 7);
         assert_eq!(book.available(narrow), 0);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn an_adjusted_lease_stays_as_it_is(
+            remaining in -1_000i64..1_000_000, available in 0i64..1_000_000,
+            min in 0i64..10_000, share in 1i64..=100,
+        ) {
+            let change = adjustment(remaining, available, min, share);
+            proptest::prop_assert!(change <= remaining.max(0) && change >= -available);
+            let (remaining, available) = (remaining - change, available + change);
+            proptest::prop_assert_eq!(adjustment(remaining, available, min, share), 0);
+        }
+    }
+
+    #[test]
+    fn a_negative_amount_creates_no_money() {
+        let book = Book::default();
+        let slot = book.add().unwrap();
+        book.grant(slot, 10);
+        assert_eq!(book.reserve(&BudgetPath::new(&[slot]), -5), Err(slot));
+        assert_eq!((book.available(slot), book.reserved(slot)), (10, 0));
     }
 
     #[test]

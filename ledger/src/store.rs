@@ -5,16 +5,24 @@ mod sqlite;
 use crate::currency::Currency;
 use crate::event::{Event, Outcome};
 use crate::money::Micros;
-use crate::statement::Books;
+use crate::statement::{Books, Irreconcilable, Period, Statement};
 
 pub use sqlite::SqliteStore;
 
 /// Where the money of a bill comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Funding {
-    /// From this node's lease: the reservation was open.
-    Lease,
-    /// From the frozen lease of an earlier run of the node, or from what nobody has leased.
+    /// From this node's lease: the reservation was open. What exceeds it comes from what nobody
+    /// has leased.
+    Lease {
+        /// What the reservation covered of the cost.
+        held: Micros,
+    },
+    /// From the frozen lease of an earlier run of the node, which made the bid, and beyond that
+    /// from what nobody has leased.
+    Frozen,
+    /// From what nobody has leased: the reservation of this run had expired. Frozen money is not
+    /// touched, the bids of the earlier run may still need it.
     Late,
 }
 
@@ -40,10 +48,14 @@ pub struct BudgetState {
     pub leased: Micros,
     /// Granted to an earlier run; held until its reservations must have expired.
     pub frozen: Micros,
+    /// The most that spent, leased and frozen may add up to: the limit, or what they added up to
+    /// when the limit was lowered beneath it, less what has come back since.
+    pub allowed: Micros,
 }
 
 impl BudgetState {
-    /// What may be granted or charged late.
+    /// What may be granted or charged late; below zero after the limit was lowered beneath what
+    /// is committed, until enough has come back.
     pub fn remaining(&self) -> Micros {
         Micros(self.limit.0 - self.spent.0 - self.leased.0 - self.frozen.0)
     }
@@ -63,6 +75,36 @@ pub enum StoreError {
         /// Version of this program.
         known: i64,
     },
+    /// A file of an older version, opened only to be read.
+    #[error("the ledger's file has version {found}, open it once to write to bring it to {known}")]
+    Older {
+        /// Version in the file.
+        found: i64,
+        /// Version of this program.
+        known: i64,
+    },
+    /// Another process has opened the books since; this one may not write any more.
+    #[error("the ledger's file was opened by run {current}, this is run {ours} and must stop")]
+    Fenced {
+        /// Epoch of this run.
+        ours: u32,
+        /// Epoch of the file.
+        current: u32,
+    },
+    /// An earlier commit failed.
+    #[error("a commit of the ledger failed, reopen it to learn what its file holds")]
+    Stopped,
+    /// A budget cannot change its currency; what is spent would change its worth.
+    #[error("the budget {key} is kept in {known}, a change of currency needs a new budget")]
+    OtherCurrency {
+        /// The budget's key.
+        key: String,
+        /// Its currency.
+        known: Currency,
+    },
+    /// The books do not agree with themselves.
+    #[error(transparent)]
+    Irreconcilable(#[from] Irreconcilable),
     /// A row that cannot be.
     #[error("the ledger's file holds {0}")]
     Corrupt(String),
@@ -84,7 +126,8 @@ pub trait Store {
         funding: &mut dyn FnMut(&Event, Micros) -> Funding,
     ) -> Result<Vec<Outcome>, StoreError>;
 
-    /// Makes budgets known or changes their limits.
+    /// Makes budgets known or changes their limits. A limit lowered beneath what is committed
+    /// grants nothing until enough has come back; the node gives back what it holds in excess.
     ///
     /// # Errors
     /// [`StoreError`]; nothing is then changed.
@@ -114,4 +157,11 @@ pub trait Store {
     /// # Errors
     /// [`StoreError`].
     fn books(&self) -> Result<Books, StoreError>;
+
+    /// The statement of a period, checked against the whole books; memory does not grow with the
+    /// log.
+    ///
+    /// # Errors
+    /// [`StoreError`], above all [`StoreError::Irreconcilable`].
+    fn statement(&self, period: Period) -> Result<Statement, StoreError>;
 }

@@ -3,13 +3,14 @@
 //!
 //! The queue is bounded; when it is full the sender is told so at once. After a failed commit the
 //! writer refuses everything: what the database holds is then unknown, and a retry as if nothing
-//! had happened could charge twice.
+//! had happened could charge twice. Whatever happens to the thread, every event is answered.
 
 use crate::event::{Event, Outcome, Refusal};
 use crate::lease::Book;
 use crate::money::Micros;
 use crate::reservation::Reservations;
 use crate::store::{Funding, Store};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -25,9 +26,31 @@ pub type Reply = Box<dyn FnOnce(Result<Outcome, Refusal>) + Send>;
 pub type Work = Box<dyn FnOnce(&mut dyn Store) + Send>;
 
 enum Command {
-    Record(Box<Event>, Reply),
+    Record(Box<Event>, Pending),
     Work(Work),
     Stop,
+}
+
+/// An answer that is owed. One that is dropped, with the queue or by a panic, answers too.
+struct Pending(Option<Reply>);
+
+impl Pending {
+    fn answer(mut self, result: Result<Outcome, Refusal>) {
+        self.give(result);
+    }
+
+    fn give(&mut self, result: Result<Outcome, Refusal>) {
+        if let Some(reply) = self.0.take() {
+            // A sender that panics has itself to blame; the ledger goes on for the others.
+            let _ = catch_unwind(AssertUnwindSafe(|| reply(result)));
+        }
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.give(Err(Refusal::Stopped));
+    }
 }
 
 /// A handle to the writer; clones share it.
@@ -67,17 +90,22 @@ impl Writer {
 
     /// Hands an event over; `reply` is called after the commit, or at once with a refusal.
     pub fn record(&self, event: Event, reply: Reply) {
-        let refused = match self.queue.try_send(Command::Record(Box::new(event), reply)) {
+        let pending = Pending(Some(reply));
+        let refused = match self
+            .queue
+            .try_send(Command::Record(Box::new(event), pending))
+        {
             Ok(()) => return,
             Err(TrySendError::Full(command)) => (command, Refusal::Busy),
             Err(TrySendError::Disconnected(command)) => (command, Refusal::Stopped),
         };
-        if let (Command::Record(_, reply), refusal) = refused {
-            reply(Err(refusal));
+        if let (Command::Record(_, pending), refusal) = refused {
+            pending.answer(Err(refusal));
         }
     }
 
-    /// Runs work on the store and waits for its result; `None` when the writer has ended.
+    /// Runs work on the store and waits for its result; `None` when the writer has ended or has
+    /// stopped after a failure, so that no lease is granted by books that cannot be written.
     pub fn call<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut dyn Store) -> T + Send + 'static,
@@ -91,7 +119,8 @@ impl Writer {
         answered.recv().ok()
     }
 
-    /// Whether commits succeed.
+    /// Whether commits succeed. Where they do not, the node must stop bidding: nothing that it
+    /// buys would be charged before the ledger is reopened.
     pub fn is_healthy(&self) -> bool {
         self.healthy.load(Ordering::Acquire)
     }
@@ -140,8 +169,11 @@ impl State {
                 next = commands.recv_timeout(patience).ok();
             }
             self.commit(&mut events, &mut replies);
-            if let Some(work) = work {
-                work(self.store.as_mut());
+            if let Some(work) = work.filter(|_| self.healthy.load(Ordering::Acquire)) {
+                let store = self.store.as_mut();
+                if catch_unwind(AssertUnwindSafe(|| work(store))).is_err() {
+                    self.healthy.store(false, Ordering::Release);
+                }
             }
             if stop {
                 return;
@@ -149,30 +181,40 @@ impl State {
         }
     }
 
-    fn commit(&mut self, events: &mut Vec<Event>, replies: &mut Vec<Reply>) {
+    fn commit(&mut self, events: &mut Vec<Event>, replies: &mut Vec<Pending>) {
         if events.is_empty() {
             return;
         }
-        let results: Vec<Result<Outcome, Refusal>> = if self.healthy.load(Ordering::Acquire) {
-            let (book, reservations, epoch) = (&self.book, &self.reservations, self.store.epoch());
-            let mut funding = |event: &Event, cost: Micros| match event.reservation {
-                Some((of, id)) if of == epoch && reservations.settle(book, id, cost) => {
-                    Funding::Lease
-                }
-                _ => Funding::Late,
-            };
-            if let Ok(outcomes) = self.store.apply(events, &mut funding) {
-                outcomes.into_iter().map(Ok).collect()
-            } else {
-                self.healthy.store(false, Ordering::Release);
-                vec![Err(Refusal::Stopped); events.len()]
-            }
-        } else {
-            vec![Err(Refusal::Stopped); events.len()]
-        };
+        let results = self.apply(events);
         events.clear();
-        for (reply, result) in replies.drain(..).zip(results) {
-            reply(result);
+        for (pending, result) in replies.drain(..).zip(results) {
+            pending.answer(result);
         }
+    }
+
+    fn apply(&mut self, events: &[Event]) -> Vec<Result<Outcome, Refusal>> {
+        let refused = || vec![Err(Refusal::Stopped); events.len()];
+        if !self.healthy.load(Ordering::Acquire) {
+            return refused();
+        }
+        let (book, reservations, epoch) = (&self.book, &self.reservations, self.store.epoch());
+        let mut funding = |event: &Event, cost: Micros| match event.reservation {
+            Some((of, id)) if of == epoch => {
+                let settled = reservations.settle(book, id, cost);
+                settled.map_or(Funding::Late, |settled| Funding::Lease {
+                    held: settled.covered,
+                })
+            }
+            Some((of, _)) if of < epoch => Funding::Frozen,
+            // A run of the future is a file put back from a backup; there is nothing to draw on.
+            Some(_) | None => Funding::Late,
+        };
+        let store = self.store.as_mut();
+        let applied = catch_unwind(AssertUnwindSafe(|| store.apply(events, &mut funding)));
+        if let Ok(Ok(outcomes)) = applied {
+            return outcomes.into_iter().map(Ok).collect();
+        }
+        self.healthy.store(false, Ordering::Release);
+        refused()
     }
 }

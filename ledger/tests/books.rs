@@ -58,6 +58,7 @@ fn bill(number: u32, cpm: i64) -> Event {
         publisher: String::new(),
         placement: String::new(),
         partner: String::new(),
+        bid: Cpm(cpm),
         cpm: Cpm(cpm),
         currency: EUR,
         share_ppm: 0,
@@ -90,6 +91,10 @@ fn budget(limit: i64) -> Budget {
 
 fn late(_: &Event, _: Micros) -> Funding {
     Funding::Late
+}
+
+fn frozen(_: &Event, _: Micros) -> Funding {
+    Funding::Frozen
 }
 
 #[test]
@@ -163,7 +168,7 @@ fn a_crashed_lease_is_frozen_until_its_reservations_have_expired() {
         cost: Micros(2_000),
     };
     assert_eq!(
-        store.apply(&[bill(1, 2_000_000)], &mut late).unwrap(),
+        store.apply(&[bill(1, 2_000_000)], &mut frozen).unwrap(),
         [charged]
     );
     store.thaw(100 + 600).unwrap();

@@ -1,0 +1,237 @@
+//! What one event does to the tables: a ladder of checks, then the writes.
+
+use super::budget_state;
+use crate::carry::Carry;
+use crate::event::{Event, Fault, Kind, Outcome};
+use crate::invariant;
+use crate::money::Micros;
+use crate::posting::{Column, Posting};
+use crate::store::{BudgetState, Funding, StoreError};
+use rusqlite::{OptionalExtension, Transaction, params};
+
+/// Asks where the money of a new bill comes from.
+pub(super) type Ask<'f> = dyn FnMut(&Event, Micros) -> Funding + 'f;
+
+/// Writes one event and what it does to the books.
+pub(super) fn apply(
+    change: &Transaction<'_>,
+    event: &Event,
+    funding: &mut Ask<'_>,
+) -> Result<Outcome, StoreError> {
+    let known = change
+        .prepare_cached("SELECT 1 FROM event WHERE key = ?1 AND kind = ?2")?
+        .exists(params![event.key, event.kind.label()])?;
+    if known {
+        return Ok(Outcome::Duplicate);
+    }
+    if let Some(fault) = event.fault() {
+        return refuse(change, event, fault);
+    }
+    match event.kind {
+        Kind::Bill => bill(change, event, funding),
+        Kind::Sale => {
+            let cost = cost(change, event)?;
+            write(change, event, cost, true)
+        }
+        Kind::Win | Kind::Loss | Kind::Impression | Kind::View | Kind::Click => {
+            insert(change, event, true, Micros(0))?;
+            Ok(Outcome::Recorded)
+        }
+    }
+}
+
+fn bill(
+    change: &Transaction<'_>,
+    event: &Event,
+    funding: &mut Ask<'_>,
+) -> Result<Outcome, StoreError> {
+    let mut budgets: Vec<Known<'_>> = Vec::with_capacity(event.budgets.len());
+    for key in &event.budgets {
+        let Some((currency, state)) = budget_state(change, key)? else {
+            continue;
+        };
+        if currency != event.currency {
+            return refuse(change, event, Fault::WrongCurrency);
+        }
+        if budgets.iter().all(|known| known.key != key) {
+            budgets.push(Known { key, state });
+        }
+    }
+    let unknown = event
+        .budgets
+        .iter()
+        .any(|key| budgets.iter().all(|known| known.key != key));
+    let cost = cost(change, event)?;
+    // Asked before anything is decided: the reservation ends with its bill, whoever pays.
+    let funding = funding(event, cost);
+    let funded = !unknown && fund(change, &budgets, cost, funding)?;
+    write(change, event, cost, funded)
+}
+
+struct Known<'e> {
+    key: &'e str,
+    state: BudgetState,
+}
+
+/// Takes a bill from its budgets, all or none, and says whether they had it.
+fn fund(
+    change: &Transaction<'_>,
+    budgets: &[Known<'_>],
+    cost: Micros,
+    funding: Funding,
+) -> Result<bool, StoreError> {
+    let from = |state: &BudgetState| match funding {
+        Funding::Lease { held } => (cost.0.min(held.0).min(state.leased.0), 0),
+        Funding::Frozen => (0, cost.0.min(state.frozen.0)),
+        Funding::Late => (0, 0),
+    };
+    let funded = budgets.iter().all(|known| {
+        let (lease, frozen) = from(&known.state);
+        cost.0 - lease - frozen <= known.state.remaining().0.max(0)
+    });
+    for known in budgets {
+        let (lease, frozen) = from(&known.state);
+        // Where others did not have it, the node has still used up its part of the lease.
+        let (spent, frozen) = if funded { (cost.0, frozen) } else { (0, 0) };
+        change
+            .prepare_cached(
+                "UPDATE budget SET spent = spent + ?2, leased = leased - ?3, frozen = frozen - ?4
+                 WHERE name = ?1",
+            )?
+            .execute(params![known.key, spent, lease, frozen])?;
+        debug_assert!(
+            budget_state(change, known.key)?
+                .is_some_and(|(_, state)| invariant::within_budget(&state)),
+            "a bill overspent the budget {}",
+            known.key
+        );
+    }
+    Ok(funded)
+}
+
+/// What the event costs, its remainder carried on.
+fn cost(change: &Transaction<'_>, event: &Event) -> Result<Micros, StoreError> {
+    let mut carry = read_carry(change, &event.carry_key())?;
+    let cost = carry.impression(event.cpm);
+    write_carry(change, &event.carry_key(), carry)?;
+    Ok(cost)
+}
+
+/// Logs and posts a charge.
+fn write(
+    change: &Transaction<'_>,
+    event: &Event,
+    cost: Micros,
+    funded: bool,
+) -> Result<Outcome, StoreError> {
+    let mut share = Carry::default();
+    if event.kind == Kind::Sale {
+        share = read_carry(change, &event.share_key())?;
+    }
+    let posting = event.posting(cost, &mut share, funded);
+    if event.kind == Kind::Sale {
+        write_carry(change, &event.share_key(), share)?;
+    }
+    let seq = insert(change, event, funded, cost)?;
+    post(change, seq, &posting)?;
+    Ok(if funded {
+        Outcome::Charged { cost }
+    } else {
+        Outcome::OverDelivered { cost }
+    })
+}
+
+/// Notes a refusal, each reason once for a bid, and leaves the bid open to be billed rightly.
+fn refuse(change: &Transaction<'_>, event: &Event, fault: Fault) -> Result<Outcome, StoreError> {
+    change
+        .prepare_cached(
+            "INSERT OR IGNORE INTO refusal
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        )?
+        .execute(params![
+            event.key,
+            event.kind.label(),
+            fault.label(),
+            event.at_ms,
+            event.exchange,
+            event.seat,
+            event.line_item,
+            event.bid.0,
+            event.cpm.0,
+            event.currency.code(),
+        ])?;
+    Ok(Outcome::Refused { fault })
+}
+
+fn insert(
+    change: &Transaction<'_>,
+    event: &Event,
+    funded: bool,
+    cost: Micros,
+) -> Result<i64, StoreError> {
+    change
+        .prepare_cached(
+            "INSERT INTO event (kind, key, at_ms, exchange, seat, advertiser, line_item, creative,
+                 publisher, placement, partner, cpm, currency, share_ppm, reason, funded, cost, bid)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+        )?
+        .execute(params![
+            event.kind.label(),
+            event.key,
+            event.at_ms,
+            event.exchange,
+            event.seat,
+            event.advertiser,
+            event.line_item,
+            event.creative,
+            event.publisher,
+            event.placement,
+            event.partner,
+            event.cpm.0,
+            event.currency.code(),
+            event.share_ppm,
+            event.reason,
+            funded,
+            cost.0,
+            event.bid.0,
+        ])?;
+    Ok(change.last_insert_rowid())
+}
+
+fn post(change: &Transaction<'_>, event: i64, posting: &Posting) -> Result<(), StoreError> {
+    for entry in posting.entries() {
+        let account = entry.account.to_string();
+        let (debit, credit) = match entry.column {
+            Column::Debit => (entry.amount.0, 0),
+            Column::Credit => (0, entry.amount.0),
+        };
+        let currency = posting.currency();
+        change
+            .prepare_cached("INSERT INTO entry VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .execute(params![event, account, currency.code(), debit, credit])?;
+        change
+            .prepare_cached(
+                "INSERT INTO account VALUES (?1, ?2, ?3, ?4) ON CONFLICT (name, currency)
+                 DO UPDATE SET debit = debit + excluded.debit, credit = credit + excluded.credit",
+            )?
+            .execute(params![account, currency.code(), debit, credit])?;
+    }
+    Ok(())
+}
+
+fn read_carry(change: &Transaction<'_>, key: &str) -> Result<Carry, StoreError> {
+    let rest = change
+        .prepare_cached("SELECT rest FROM carry WHERE name = ?1")?
+        .query_row([key], |row| row.get(0))
+        .optional()?;
+    Ok(Carry(rest.unwrap_or(0)))
+}
+
+fn write_carry(change: &Transaction<'_>, key: &str, carry: Carry) -> Result<(), StoreError> {
+    change
+        .prepare_cached(
+            "INSERT INTO carry VALUES (?1, ?2) ON CONFLICT DO UPDATE SET rest = excluded.rest",
+        )?
+        .execute(params![key, carry.0])?;
+    Ok(())
+}

@@ -1,0 +1,113 @@
+//! The tables, and how a file of an older version becomes one of this version.
+
+use crate::store::StoreError;
+use rusqlite::{Connection, Transaction};
+
+/// Each step makes a file of the version before it into the next.
+const STEPS: [&str; 2] = [
+    "
+CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE event (
+    seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, key BLOB NOT NULL, at_ms INTEGER NOT NULL,
+    exchange TEXT NOT NULL, seat TEXT NOT NULL, advertiser TEXT NOT NULL, line_item TEXT NOT NULL,
+    creative TEXT NOT NULL, publisher TEXT NOT NULL, placement TEXT NOT NULL,
+    partner TEXT NOT NULL, cpm INTEGER NOT NULL, currency TEXT NOT NULL,
+    share_ppm INTEGER NOT NULL, reason INTEGER NOT NULL, funded INTEGER NOT NULL,
+    cost INTEGER NOT NULL, UNIQUE (key, kind)) STRICT;
+CREATE TABLE entry (
+    event INTEGER NOT NULL, account TEXT NOT NULL, currency TEXT NOT NULL,
+    debit INTEGER NOT NULL, credit INTEGER NOT NULL) STRICT;
+CREATE TABLE account (
+    name TEXT NOT NULL, currency TEXT NOT NULL, debit INTEGER NOT NULL, credit INTEGER NOT NULL,
+    PRIMARY KEY (name, currency)) STRICT, WITHOUT ROWID;
+CREATE TABLE carry (name TEXT PRIMARY KEY, rest INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE budget (
+    name TEXT PRIMARY KEY, currency TEXT NOT NULL, bound INTEGER NOT NULL,
+    spent INTEGER NOT NULL DEFAULT 0, leased INTEGER NOT NULL DEFAULT 0,
+    frozen INTEGER NOT NULL DEFAULT 0, frozen_until INTEGER NOT NULL DEFAULT 0)
+    STRICT, WITHOUT ROWID;
+",
+    // The bid beside the price; what a budget may hold after its limit was lowered; refusals.
+    "
+ALTER TABLE event ADD COLUMN bid INTEGER NOT NULL DEFAULT 0;
+UPDATE event SET bid = cpm;
+ALTER TABLE budget ADD COLUMN allowed INTEGER NOT NULL DEFAULT 0;
+UPDATE budget SET allowed = max(bound, spent + leased + frozen);
+CREATE TABLE refusal (
+    key BLOB NOT NULL, kind TEXT NOT NULL, fault TEXT NOT NULL, at_ms INTEGER NOT NULL,
+    exchange TEXT NOT NULL, seat TEXT NOT NULL, line_item TEXT NOT NULL, bid INTEGER NOT NULL,
+    cpm INTEGER NOT NULL, currency TEXT NOT NULL, PRIMARY KEY (key, kind, fault))
+    STRICT, WITHOUT ROWID;
+",
+];
+
+/// Version of the files that this program writes.
+const VERSION: i64 = STEPS.len() as i64;
+
+fn version(connection: &Connection) -> Result<i64, StoreError> {
+    let found = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if found > VERSION {
+        let known = VERSION;
+        return Err(StoreError::Newer { found, known });
+    }
+    Ok(found)
+}
+
+/// Refuses a file that this program cannot read as it is.
+pub(super) fn check(connection: &Connection) -> Result<(), StoreError> {
+    match version(connection)? {
+        VERSION => Ok(()),
+        found => Err(StoreError::Older {
+            found,
+            known: VERSION,
+        }),
+    }
+}
+
+/// Brings a file, which may be new, to this version.
+pub(super) fn migrate(change: &Transaction<'_>) -> Result<(), StoreError> {
+    let found = usize::try_from(version(change)?)
+        .map_err(|_| StoreError::Corrupt("a version below zero".to_owned()))?;
+    for step in &STEPS[found..] {
+        change.execute_batch(step)?;
+    }
+    Ok(change.pragma_update(None, "user_version", VERSION)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_the_first_version_is_brought_forward() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(STEPS[0]).unwrap();
+        connection
+            .execute_batch(
+                "PRAGMA user_version = 1;
+                 INSERT INTO budget (name, currency, bound, spent, leased)
+                 VALUES ('b', 'EUR', 10, 8, 5);",
+            )
+            .unwrap();
+        let error = check(&connection).unwrap_err().to_string();
+        assert!(error.contains("version 1"), "{error}");
+        let change = connection.transaction().unwrap();
+        migrate(&change).unwrap();
+        change.commit().unwrap();
+        check(&connection).unwrap();
+        let allowed: i64 = connection
+            .query_row("SELECT allowed FROM budget", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(allowed, 13);
+    }
+
+    #[test]
+    fn a_file_of_a_newer_version_is_refused() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch("PRAGMA user_version = 99")
+            .unwrap();
+        let error = check(&connection).unwrap_err().to_string();
+        assert!(error.contains("version 99"), "{error}");
+    }
+}
