@@ -45,6 +45,7 @@ pub fn sale(claims: &Claims<'_>, share_ppm: u32, now_ms: i64) -> Result<Event, N
         publisher: claims.publisher.to_owned(),
         placement: claims.placement.to_owned(),
         partner: claims.partner.to_owned(),
+        bid: Cpm(claims.cpm),
         cpm: Cpm(claims.cpm),
         currency,
         share_ppm: i64::from(share_ppm.min(1_000_000)),
