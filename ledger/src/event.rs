@@ -138,6 +138,12 @@ pub enum Fault {
     /// The exchange asks for more than was bid.
     #[error("the clearing price is above the bid")]
     AboveBid,
+    /// The notice's price cannot be decrypted or read.
+    #[error("the price cannot be read")]
+    Unreadable,
+    /// The notice names a seat that is not ours.
+    #[error("the seat is unknown")]
+    UnknownSeat,
     /// A budget of the bill is kept in another currency.
     #[error("the price is in another currency than the budget")]
     WrongCurrency,
@@ -153,6 +159,8 @@ impl Fault {
             Fault::Negative => "negative",
             Fault::TooHigh => "too_high",
             Fault::AboveBid => "above_bid",
+            Fault::Unreadable => "unreadable",
+            Fault::UnknownSeat => "unknown_seat",
             Fault::WrongCurrency => "wrong_currency",
             Fault::Share => "share",
         }

@@ -3,7 +3,7 @@
 mod sqlite;
 
 use crate::currency::Currency;
-use crate::event::{Event, Outcome};
+use crate::event::{Event, Fault, Outcome};
 use crate::money::Micros;
 use crate::statement::{Books, Irreconcilable, Period, Statement};
 
@@ -125,6 +125,19 @@ pub trait Store {
         events: &[Event],
         funding: &mut dyn FnMut(&Event, Micros) -> Funding,
     ) -> Result<Vec<Outcome>, StoreError>;
+
+    /// Notes that an event was refused and why, each reason once; nothing is charged, and the
+    /// event may still come rightly. [`Outcome::Duplicate`] where it was already written.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing is then written.
+    fn refuse(&mut self, event: &Event, fault: Fault) -> Result<Outcome, StoreError>;
+
+    /// How many refusals were noted, by the label of their fault.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn refusals(&self) -> Result<Vec<(String, u64)>, StoreError>;
 
     /// Makes budgets known or changes their limits. A limit lowered beneath what is committed
     /// grants nothing until enough has come back; the node gives back what it holds in excess.

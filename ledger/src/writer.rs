@@ -5,7 +5,7 @@
 //! writer refuses everything: what the database holds is then unknown, and a retry as if nothing
 //! had happened could charge twice. Whatever happens to the thread, every event is answered.
 
-use crate::event::{Event, Outcome, Refusal};
+use crate::event::{Event, Fault, Outcome, Refusal};
 use crate::lease::Book;
 use crate::money::Micros;
 use crate::reservation::Reservations;
@@ -27,6 +27,7 @@ pub type Work = Box<dyn FnOnce(&mut dyn Store) + Send>;
 
 enum Command {
     Record(Box<Event>, Pending),
+    Refuse(Box<Event>, Fault, Pending),
     Work(Work),
     Stop,
 }
@@ -90,17 +91,31 @@ impl Writer {
 
     /// Hands an event over; `reply` is called after the commit, or at once with a refusal.
     pub fn record(&self, event: Event, reply: Reply) {
-        let pending = Pending(Some(reply));
-        let refused = match self
-            .queue
-            .try_send(Command::Record(Box::new(event), pending))
-        {
+        self.enqueue(Command::Record(Box::new(event), Pending(Some(reply))));
+    }
+
+    /// Hands over an event that the sender found to be wrong: its reason is noted and nothing is
+    /// charged. `reply` is called after the commit, or at once with a refusal.
+    pub fn refuse(&self, event: Event, fault: Fault, reply: Reply) {
+        self.enqueue(Command::Refuse(
+            Box::new(event),
+            fault,
+            Pending(Some(reply)),
+        ));
+    }
+
+    /// Queues an event or answers it at once. Never waits.
+    fn enqueue(&self, command: Command) {
+        let (command, refusal) = match self.queue.try_send(command) {
             Ok(()) => return,
             Err(TrySendError::Full(command)) => (command, Refusal::Busy),
             Err(TrySendError::Disconnected(command)) => (command, Refusal::Stopped),
         };
-        if let (Command::Record(_, pending), refusal) = refused {
-            pending.answer(Err(refusal));
+        match command {
+            Command::Record(_, pending) | Command::Refuse(_, _, pending) => {
+                pending.answer(Err(refusal));
+            }
+            Command::Work(_) | Command::Stop => {}
         }
     }
 
@@ -132,6 +147,15 @@ impl Writer {
     }
 }
 
+/// A refusal is rare and needs no batch. Where it cannot be noted the sender learns it, and the
+/// store refuses what follows.
+fn refusing(event: Box<Event>, fault: Fault, pending: Pending) -> Work {
+    Box::new(move |store| {
+        let noted = store.refuse(&event, fault);
+        pending.answer(noted.map_err(|_| Refusal::Stopped));
+    })
+}
+
 struct State {
     store: Box<dyn Store + Send>,
     book: Arc<Book>,
@@ -153,6 +177,9 @@ impl State {
                     Command::Record(event, reply) => {
                         events.push(*event);
                         replies.push(reply);
+                    }
+                    Command::Refuse(event, fault, pending) => {
+                        work = Some(refusing(event, fault, pending));
                     }
                     Command::Work(job) => work = Some(job),
                     Command::Stop => stop = true,

@@ -10,7 +10,7 @@ mod schema;
 
 use super::{Budget, BudgetState, Funding, Store, StoreError};
 use crate::currency::Currency;
-use crate::event::{Event, Outcome};
+use crate::event::{Event, Fault, Outcome};
 use crate::money::Micros;
 use crate::statement::{Books, Period, Statement};
 use rusqlite::{
@@ -120,6 +120,20 @@ impl Store for SqliteStore {
                 .map(|event| charge::apply(change, event, funding))
                 .collect()
         })
+    }
+
+    fn refuse(&mut self, event: &Event, fault: Fault) -> Result<Outcome, StoreError> {
+        self.change(|change| {
+            if charge::known(change, event)? {
+                Ok(Outcome::Duplicate)
+            } else {
+                charge::refuse(change, event, fault)
+            }
+        })
+    }
+
+    fn refusals(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        log::refusals(&self.connection)
     }
 
     fn set_budgets(&mut self, budgets: &[Budget]) -> Result<(), StoreError> {

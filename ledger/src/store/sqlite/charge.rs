@@ -18,10 +18,7 @@ pub(super) fn apply(
     event: &Event,
     funding: &mut Ask<'_>,
 ) -> Result<Outcome, StoreError> {
-    let known = change
-        .prepare_cached("SELECT 1 FROM event WHERE key = ?1 AND kind = ?2")?
-        .exists(params![event.key, event.kind.label()])?;
-    if known {
+    if known(change, event)? {
         return Ok(Outcome::Duplicate);
     }
     if let Some(fault) = event.fault() {
@@ -38,6 +35,13 @@ pub(super) fn apply(
             Ok(Outcome::Recorded)
         }
     }
+}
+
+/// Whether the event has been written before.
+pub(super) fn known(change: &Transaction<'_>, event: &Event) -> Result<bool, StoreError> {
+    Ok(change
+        .prepare_cached("SELECT 1 FROM event WHERE key = ?1 AND kind = ?2")?
+        .exists(params![event.key, event.kind.label()])?)
 }
 
 fn bill(
@@ -142,7 +146,11 @@ fn write(
 }
 
 /// Notes a refusal, each reason once for a bid, and leaves the bid open to be billed rightly.
-fn refuse(change: &Transaction<'_>, event: &Event, fault: Fault) -> Result<Outcome, StoreError> {
+pub(super) fn refuse(
+    change: &Transaction<'_>,
+    event: &Event,
+    fault: Fault,
+) -> Result<Outcome, StoreError> {
     change
         .prepare_cached(
             "INSERT OR IGNORE INTO refusal

@@ -31,6 +31,14 @@ pub(super) fn statement(connection: &Connection, period: Period) -> Result<State
     Ok(replay.statement(&balances, Some(&entries), &budgets)?)
 }
 
+/// Refusals by fault.
+pub(super) fn refusals(connection: &Connection) -> Result<Vec<(String, u64)>, StoreError> {
+    let mut statement =
+        connection.prepare("SELECT fault, count(*) FROM refusal GROUP BY 1 ORDER BY 1")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 fn for_each(connection: &Connection, mut visit: impl FnMut(Logged)) -> Result<(), StoreError> {
     let mut statement = connection.prepare(
         "SELECT kind, key, at_ms, exchange, seat, advertiser, line_item, creative, publisher,
