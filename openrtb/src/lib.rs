@@ -10,6 +10,7 @@ pub mod decimal;
 pub mod decode;
 pub mod encode;
 mod fault;
+pub mod list;
 pub mod macros;
 pub mod native;
 mod object;

@@ -2,6 +2,10 @@
 
 use crate::decode::{Context, Cursor, decode_text};
 use crate::fault::{Fault, Problem};
+use crate::list::{
+    DataAssetType, EventMethod, EventType, ImageAssetType, NativeContext, NativeContextSubtype,
+    NativePlacement,
+};
 use crate::object::object;
 use crate::request::{NativeMarkup, Video};
 use crate::{Flag, Keep, Limits, List};
@@ -13,9 +17,9 @@ object! {
         ver: Option<&'a str>,
         layout: Option<i64>,
         adunit: Option<i64>,
-        context: Option<i64>,
-        contextsubtype: Option<i64>,
-        plcmttype: Option<i64>,
+        context: Option<NativeContext>,
+        contextsubtype: Option<NativeContextSubtype>,
+        plcmttype: Option<NativePlacement>,
         plcmtcnt: Option<i64>,
         seq: Option<i64>,
         assets: List<'a, Asset<'a>>,
@@ -48,7 +52,7 @@ object! {
 object! {
     /// An image (Native 1.2, section 4.4).
     Image {
-        kind "type": Option<i64>,
+        kind "type": Option<ImageAssetType>,
         w: Option<i64>,
         wmin: Option<i64>,
         h: Option<i64>,
@@ -60,7 +64,7 @@ object! {
 object! {
     /// A piece of text such as a sponsor or a rating (Native 1.2, section 4.6).
     Data {
-        kind "type": Option<i64>,
+        kind "type": Option<DataAssetType>,
         len: Option<i64>,
     }
 }
@@ -68,8 +72,8 @@ object! {
 object! {
     /// A tracker that the placement supports (Native 1.2, section 4.7).
     EventTracker {
-        event: Option<i64>,
-        methods: List<'a, i64>,
+        event: Option<EventType>,
+        methods: List<'a, EventMethod>,
     }
 }
 
@@ -182,7 +186,8 @@ fn check_asset(asset: &Asset<'_>) -> Result<(), Fault> {
         }
     }
     if let Some(data) = asset.data {
-        positive("type", data.kind).map_err(|fault| fault.within("data"))?;
+        positive("type", data.kind.map(DataAssetType::code))
+            .map_err(|fault| fault.within("data"))?;
     }
     Ok(())
 }

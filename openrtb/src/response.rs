@@ -1,5 +1,6 @@
 //! The response and its objects (section 4).
 
+use crate::list::{CategoryTaxonomy, MediaRating, NoBidReason, SlotInPod};
 use crate::object::object;
 use crate::{Flag, List};
 
@@ -11,7 +12,7 @@ object! {
         bidid: Option<&'a str>,
         cur: Option<&'a str>,
         customdata: Option<&'a str>,
-        nbr: Option<i64>,
+        nbr: Option<NoBidReason>,
     }
 }
 
@@ -41,13 +42,13 @@ object! {
         cid: Option<&'a str>,
         crid: Option<&'a str>,
         tactic: Option<&'a str>,
-        cattax: Option<i64>,
+        cattax: Option<CategoryTaxonomy>,
         cat: List<'a, &'a str>,
         attr: List<'a, i64>,
         apis: List<'a, i64>,
         api: Option<i64>,
         protocol: Option<i64>,
-        qagmediarating: Option<i64>,
+        qagmediarating: Option<MediaRating>,
         language: Option<&'a str>,
         langb: Option<&'a str>,
         dealid: Option<&'a str>,
@@ -58,6 +59,6 @@ object! {
         exp: Option<i64>,
         dur: Option<i64>,
         mtype: Option<i64>,
-        slotinpod: Option<i64>,
+        slotinpod: Option<SlotInPod>,
     }
 }

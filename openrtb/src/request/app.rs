@@ -1,3 +1,4 @@
+use crate::list::CategoryTaxonomy;
 use crate::object::object;
 use crate::request::{Content, Publisher};
 use crate::{Flag, List};
@@ -10,7 +11,7 @@ object! {
         bundle: Option<&'a str>,
         domain: Option<&'a str>,
         storeurl: Option<&'a str>,
-        cattax: Option<i64>,
+        cattax: Option<CategoryTaxonomy>,
         cat: List<'a, &'a str>,
         sectioncat: List<'a, &'a str>,
         pagecat: List<'a, &'a str>,

@@ -1,3 +1,4 @@
+use crate::list::CategoryTaxonomy;
 use crate::object::object;
 use crate::request::{App, Device, Dooh, Imp, Regs, Site, Source, User};
 use crate::{Flag, List};
@@ -23,7 +24,7 @@ object! {
         wlangb: List<'a, &'a str>,
         acat: List<'a, &'a str>,
         bcat: List<'a, &'a str>,
-        cattax: Option<i64>,
+        cattax: Option<CategoryTaxonomy>,
         badv: List<'a, &'a str>,
         bapp: List<'a, &'a str>,
         source: Option<&'a Source<'a>>,

@@ -1,3 +1,4 @@
+use crate::list::{CategoryTaxonomy, ContentContext, MediaRating, ProductionQuality};
 use crate::object::object;
 use crate::request::{Channel, Data, Network, Producer};
 use crate::{Flag, List};
@@ -12,19 +13,19 @@ object! {
         season: Option<&'a str>,
         artist: Option<&'a str>,
         genre: Option<&'a str>,
-        gtax: Option<i64>,
+        gtax: Option<CategoryTaxonomy>,
         genres: List<'a, &'a str>,
         album: Option<&'a str>,
         isrc: Option<&'a str>,
         producer: Option<&'a Producer<'a>>,
         url: Option<&'a str>,
-        cattax: Option<i64>,
+        cattax: Option<CategoryTaxonomy>,
         cat: List<'a, &'a str>,
-        prodq: Option<i64>,
-        context: Option<i64>,
+        prodq: Option<ProductionQuality>,
+        context: Option<ContentContext>,
         contentrating: Option<&'a str>,
         userrating: Option<&'a str>,
-        qagmediarating: Option<i64>,
+        qagmediarating: Option<MediaRating>,
         keywords: Option<&'a str>,
         kwarray: List<'a, &'a str>,
         livestream: Option<Flag>,

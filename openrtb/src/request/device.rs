@@ -1,4 +1,5 @@
 use crate::Flag;
+use crate::list::ConnectionType;
 use crate::object::object;
 use crate::request::{Geo, UserAgent};
 
@@ -29,7 +30,7 @@ object! {
         langb: Option<&'a str>,
         carrier: Option<&'a str>,
         mccmnc: Option<&'a str>,
-        connectiontype: Option<i64>,
+        connectiontype: Option<ConnectionType>,
         ifa: Option<&'a str>,
         didsha1: Option<&'a str>,
         didmd5: Option<&'a str>,

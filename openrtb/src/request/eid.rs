@@ -1,4 +1,5 @@
 use crate::List;
+use crate::list::MatchMethod;
 use crate::object::object;
 use crate::request::Uid;
 
@@ -8,7 +9,7 @@ object! {
         inserter: Option<&'a str>,
         source: Option<&'a str>,
         matcher: Option<&'a str>,
-        mm: Option<i64>,
+        mm: Option<MatchMethod>,
         uids: List<'a, Uid<'a>>,
     }
 }

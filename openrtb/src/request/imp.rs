@@ -1,3 +1,4 @@
+use crate::list::ServerInsertion;
 use crate::object::object;
 use crate::request::{Audio, Banner, Metric, Native, Pmp, Qty, Refresh, Video};
 use crate::{Flag, List};
@@ -22,7 +23,7 @@ object! {
         secure: Option<Flag>,
         iframebuster: List<'a, &'a str>,
         rwdd: Option<Flag>,
-        ssai: Option<i64>,
+        ssai: Option<ServerInsertion>,
         exp: Option<i64>,
         qty: Option<&'a Qty<'a>>,
         dt: Option<f64>,

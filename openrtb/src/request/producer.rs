@@ -1,4 +1,5 @@
 use crate::List;
+use crate::list::CategoryTaxonomy;
 use crate::object::object;
 
 object! {
@@ -6,7 +7,7 @@ object! {
     Producer {
         id: Option<&'a str>,
         name: Option<&'a str>,
-        cattax: Option<i64>,
+        cattax: Option<CategoryTaxonomy>,
         cat: List<'a, &'a str>,
         domain: Option<&'a str>,
     }

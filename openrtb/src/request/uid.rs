@@ -1,9 +1,10 @@
+use crate::list::AgentType;
 use crate::object::object;
 
 object! {
     /// One identifier of a source (section 3.2.28).
     Uid {
         id: Option<&'a str>,
-        atype: Option<i64>,
+        atype: Option<AgentType>,
     }
 }

@@ -1,3 +1,4 @@
+use crate::list::UserAgentSource;
 use crate::object::object;
 use crate::request::BrandVersion;
 use crate::{Flag, List};
@@ -11,6 +12,6 @@ object! {
         architecture: Option<&'a str>,
         bitness: Option<&'a str>,
         model: Option<&'a str>,
-        source: Option<i64>,
+        source: Option<UserAgentSource>,
     }
 }
