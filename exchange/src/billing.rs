@@ -54,3 +54,71 @@ pub fn sale(claims: &Claims<'_>, share_ppm: u32, now_ms: i64) -> Result<Event, N
         reservation: None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claims() -> Claims<'static> {
+        Claims {
+            side: Side::Exchange,
+            expires_at: 10,
+            key: [7; 16],
+            reservation: None,
+            cpm: 910_000,
+            currency: *b"EUR",
+            user: 0,
+            exchange: "demo",
+            seat: "s1",
+            auction: "a",
+            imp: "1",
+            bid: "b",
+            line_item: "cid",
+            creative: "crid",
+            publisher: "pub_1",
+            placement: "plc_1",
+            partner: "dsp",
+            url: "http://dsp.example/b",
+        }
+    }
+
+    #[test]
+    fn a_sale_says_who_owes_what_to_whom() {
+        let event = sale(&claims(), 850_000, 5).unwrap();
+        assert_eq!(
+            (event.kind, event.key, event.at_ms),
+            (Kind::Sale, [7; 16], 5)
+        );
+        assert_eq!(
+            (event.cpm, event.bid, event.share_ppm),
+            (Cpm(910_000), Cpm(910_000), 850_000)
+        );
+        let names = [
+            event.exchange,
+            event.seat,
+            event.line_item,
+            event.publisher,
+            event.partner,
+        ];
+        assert_eq!(names, ["demo", "s1", "cid", "pub_1", "dsp"]);
+    }
+
+    #[test]
+    fn what_the_exchange_did_not_sell_is_not_billed() {
+        let bought = Claims {
+            side: Side::Bidder,
+            ..claims()
+        };
+        assert_eq!(sale(&bought, 0, 0), Err(NotASale::Side));
+        let odd = Claims {
+            currency: *b"eur",
+            ..claims()
+        };
+        assert_eq!(sale(&odd, 0, 0), Err(NotASale::Price));
+        let odd = Claims {
+            cpm: -1,
+            ..claims()
+        };
+        assert_eq!(sale(&odd, 0, 0), Err(NotASale::Price));
+    }
+}

@@ -239,4 +239,59 @@ mod tests {
         assert!(GeoDatabase::new(b"nothing of the kind".to_vec()).is_err());
         assert!(GeoDatabase::new(Vec::new()).is_err());
     }
+
+    /// A shared file, or a loud word about what is skipped.
+    fn corpus(name: &str) -> Option<Vec<u8>> {
+        let Ok(corpus) = std::env::var("GAVEL_CORPUS") else {
+            eprintln!("SKIPPED: set GAVEL_CORPUS to the folder that has geo/{name}");
+            return None;
+        };
+        Some(std::fs::read(std::path::Path::new(&corpus).join("geo").join(name)).unwrap())
+    }
+
+    fn located(database: &GeoDatabase, device: &str) -> (Option<String>, Option<f64>) {
+        let json = format!(r#"{{"device":{{{device}}}}}"#);
+        let (mut scratch, arena) = (Scratch::default(), Bump::new());
+        let request = scratch
+            .decode(json.as_bytes(), Limits::default(), Keep::All)
+            .unwrap();
+        let geo = enrich(request, Some(database), &arena).device.unwrap().geo;
+        let country = geo.and_then(|geo| geo.country).map(str::to_owned);
+        (country, geo.and_then(|geo| geo.lat))
+    }
+
+    #[test]
+    fn an_address_becomes_a_place_where_none_is_stated() {
+        let Some(bytes) = corpus("GeoLite2-City-Test.mmdb") else {
+            return;
+        };
+        let database = GeoDatabase::new(bytes).unwrap();
+        let sweden = || Some("SWE".to_owned());
+        let (country, lat) = located(&database, r#""ip":"89.160.20.128""#);
+        assert_eq!(country, sweden());
+        assert!(lat.is_some());
+        let precise = r#""ip":"89.160.20.128","geo":{"lat":1.5,"lon":2}"#;
+        assert_eq!(located(&database, precise), (sweden(), Some(1.5)));
+        let stated = r#""ip":"89.160.20.128","geo":{"country":"FRA"}"#;
+        assert_eq!(located(&database, stated), (Some("FRA".to_owned()), None));
+        for nowhere in [r#""ip":"127.0.0.1""#, r#""ip":"here""#, r#""ua":"x""#] {
+            assert_eq!(located(&database, nowhere), (None, None), "{nowhere}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_database_places_nobody() {
+        for name in [
+            "GeoIP2-City-Test-Broken-Double-Format.mmdb",
+            "MaxMind-DB-test-broken-pointers-24.mmdb",
+        ] {
+            let Some(bytes) = corpus(name) else { return };
+            let Ok(database) = GeoDatabase::new(bytes) else {
+                continue;
+            };
+            for ip in ["1.1.1.1", "81.2.69.160", "89.160.20.128", "2001:218::1"] {
+                located(&database, &format!(r#""ip":"{ip}""#));
+            }
+        }
+    }
 }

@@ -8,10 +8,10 @@ pub(crate) const USD: Currency = Currency(*b"USD");
 /// No price beyond this many units per thousand is believed anywhere.
 const ABSURD: f64 = 1_000_000.0;
 
-/// The price of a float, rounded half to even, `None` where it is negative, not finite or absurd.
+/// The price of a float by its shortest decimal form, rounded half to even; `None` where it is negative, not finite or absurd.
 pub(crate) fn from_wire(price: f64) -> Option<Cpm> {
     if (0.0..=ABSURD).contains(&price) {
-        Some(Cpm((price * 1_000_000.0).round_ties_even() as i64))
+        openrtb::decimal::from_f64(price).map(Cpm)
     } else {
         None
     }
@@ -36,7 +36,7 @@ mod tests {
     #[test]
     fn floats_become_micros_once() {
         assert_eq!(from_wire(0.285), Some(Cpm(285_000)));
-        // Exact halves of a micro: 1/128 and 3/128.
+        assert_eq!(from_wire(1.000_000_5), Some(Cpm(1_000_000)));
         assert_eq!(from_wire(0.007_812_5), Some(Cpm(7_812)));
         assert_eq!(from_wire(0.023_437_5), Some(Cpm(23_438)));
         assert_eq!(from_wire(0.0), Some(Cpm(0)));

@@ -309,6 +309,3 @@ fn multiplier(auction: &Auction<'_>, offer: &Offer<'_>) -> Option<String> {
     let quantity = auction.lots[offer.lot?].imp.qty?;
     quantity.multiplier.map(|multiplier| multiplier.to_string())
 }
-
-#[cfg(test)]
-mod tests;

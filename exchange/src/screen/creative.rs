@@ -36,10 +36,7 @@ pub(super) fn check(
     }
     if let Some(deal) = deal.filter(|deal| !deal.wadomain.is_empty()) {
         let admitted = |domain: &&str| deal.wadomain.iter().any(|one| is_domain_of(domain, one));
-        ensure(
-            bid.adomain.iter().any(|domain| admitted(domain)),
-            Loss::NotInDeal,
-        )?;
+        ensure(bid.adomain.iter().any(admitted), Loss::NotInDeal)?;
     }
     let blocked = request.bcat.items().iter().copied();
     let blocked = blocked.chain(

@@ -1,1 +1,0 @@
-//! Tests of the response and of the notices.

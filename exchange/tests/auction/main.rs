@@ -1,0 +1,9 @@
+//! Whole auctions: real sockets, real partners, a real clock.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+
+mod faults;
+mod partner;
+mod refusals;
+mod sale;
+mod setting;
