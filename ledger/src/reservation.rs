@@ -412,24 +412,32 @@ mod tests {
         );
     }
 
-    /// A bill that meets a win notice half written must not take the reservation for ended.
+    /// A bill that meets a win notice half written waits for it instead of taking the reservation
+    /// for ended.
     #[test]
-    fn a_bill_is_not_lost_to_a_win_notice_at_the_same_time() {
+    fn a_bill_waits_for_a_win_notice_that_is_being_written() {
         let (book, table) = (Book::default(), Reservations::new(64));
         let slot = book.add().unwrap();
-        book.grant(slot, 1_000_000);
+        book.grant(slot, 100);
         let path = BudgetPath::new(&[slot]);
-        for _ in 0..500 {
-            let id = table.open(&book, &path, Micros(10), 1).unwrap();
-            std::thread::scope(|race| {
-                race.spawn(|| table.narrow(&book, id, Micros(4)));
-                let settled = table.settle(&book, id, Micros(3)).expect("it was open");
-                assert_eq!(settled.covered, Micros(3));
+        let id = table.open(&book, &path, Micros(10), 1).unwrap();
+        let tag = &table.slots[id.slot as usize].tag;
+        tag.store(tagged(id.generation, NARROWING), Release);
+        assert!(table.is_open(id));
+        let begun = std::sync::Barrier::new(2);
+        std::thread::scope(|scope| {
+            let bill = scope.spawn(|| {
+                begun.wait();
+                table.settle(&book, id, Micros(3))
             });
-        }
-        assert_eq!(
-            (book.reserved(slot), book.available(slot)),
-            (0, 1_000_000 - 1_500)
-        );
+            begun.wait();
+            for _ in 0..1_000 {
+                std::thread::yield_now();
+            }
+            tag.store(tagged(id.generation, OPEN), Release);
+            let settled = bill.join().unwrap().expect("it was open");
+            assert_eq!((settled.covered, settled.returned), (Micros(3), Micros(7)));
+        });
+        assert_eq!((book.reserved(slot), book.available(slot)), (0, 97));
     }
 }

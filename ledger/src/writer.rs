@@ -126,9 +126,14 @@ impl Writer {
         work: impl FnOnce(&mut dyn Store) -> T + Send + 'static,
     ) -> Option<T> {
         let (answer, answered) = sync_channel(1);
+        let healthy = Arc::clone(&self.healthy);
         let work: Work = Box::new(move |store| {
-            // The caller may have given up waiting; the work is done all the same.
-            let _ = answer.send(work(store));
+            // The flag falls before the caller, whose answer goes with the panic, can look at it.
+            match catch_unwind(AssertUnwindSafe(|| work(store))) {
+                // The caller may have given up waiting; the work is done all the same.
+                Ok(done) => drop(answer.send(done)),
+                Err(_) => healthy.store(false, Ordering::Release),
+            }
         });
         self.queue.send(Command::Work(work)).ok()?;
         answered.recv().ok()
@@ -147,12 +152,16 @@ impl Writer {
     }
 }
 
-/// A refusal is rare and needs no batch. Where it cannot be noted the sender learns it, and the
-/// store refuses what follows.
-fn refusing(event: Box<Event>, fault: Fault, pending: Pending) -> Work {
+/// A refusal is rare and needs no batch. Where it cannot be noted the writer stops, as it does
+/// for any write that fails.
+fn refusing(event: Box<Event>, fault: Fault, pending: Pending, healthy: Arc<AtomicBool>) -> Work {
     Box::new(move |store| {
-        let noted = store.refuse(&event, fault);
-        pending.answer(noted.map_err(|_| Refusal::Stopped));
+        let noted = catch_unwind(AssertUnwindSafe(|| store.refuse(&event, fault)));
+        let failed = !noted.as_ref().is_ok_and(Result::is_ok);
+        if failed {
+            healthy.store(false, Ordering::Release);
+        }
+        pending.answer(noted.ok().and_then(Result::ok).ok_or(Refusal::Stopped));
     })
 }
 
@@ -179,7 +188,8 @@ impl State {
                         replies.push(reply);
                     }
                     Command::Refuse(event, fault, pending) => {
-                        work = Some(refusing(event, fault, pending));
+                        let healthy = Arc::clone(&self.healthy);
+                        work = Some(refusing(event, fault, pending, healthy));
                     }
                     Command::Work(job) => work = Some(job),
                     Command::Stop => stop = true,
@@ -197,10 +207,7 @@ impl State {
             }
             self.commit(&mut events, &mut replies);
             if let Some(work) = work.filter(|_| self.healthy.load(Ordering::Acquire)) {
-                let store = self.store.as_mut();
-                if catch_unwind(AssertUnwindSafe(|| work(store))).is_err() {
-                    self.healthy.store(false, Ordering::Release);
-                }
+                work(self.store.as_mut());
             }
             if stop {
                 return;

@@ -296,3 +296,42 @@ fn a_period_has_its_own_lines_and_the_periods_add_up() {
         .collect();
     assert_eq!(wrong, ["receipts from seat adv_a = its spend, EUR"]);
 }
+
+#[test]
+fn a_budget_is_spent_to_the_last_micro_and_not_one_beyond() {
+    let file = File::new("exact");
+    let mut store = file.open(0);
+    for (number, limit, funded) in [(1, 1_999, false), (2, 2_000, true), (3, 3_999, false)] {
+        store.set_budgets(&[budget(limit)]).unwrap();
+        let cost = Micros(2_000);
+        let expected = if funded {
+            Outcome::Charged { cost }
+        } else {
+            Outcome::OverDelivered { cost }
+        };
+        let outcomes = store.apply(&[bill(number, 2_000_000)], &mut late).unwrap();
+        assert_eq!(outcomes, [expected], "limit {limit}");
+    }
+}
+
+#[test]
+fn a_second_crash_adds_to_what_the_first_left() {
+    let file = File::new("twice");
+    let mut store = file.open(0);
+    store.set_budgets(&[budget(10_000)]).unwrap();
+    assert_eq!(lease(&mut store, 3_000), 3_000);
+    drop(store);
+    let mut store = file.open(100);
+    assert_eq!(lease(&mut store, 4_000), 4_000);
+    drop(store);
+    let mut store = file.open(200);
+    assert_eq!(state(&store).frozen, Micros(7_000));
+    store.thaw(200 + 600).unwrap();
+    assert_eq!(
+        state(&store).frozen,
+        Micros(7_000),
+        "held for the later run's bids"
+    );
+    store.thaw(200 + 601).unwrap();
+    assert_eq!(state(&store).remaining(), Micros(10_000));
+}

@@ -247,6 +247,20 @@ fn check(node: &Node, paper: &Paper) -> Result<(), TestCaseError> {
             state
         );
         prop_assert_eq!(state.spent.0, paper.spent[index]);
+        let dead: i64 = paper
+            .bids
+            .iter()
+            .filter(|bid| bid.epoch < node.epoch && bid.expires_at >= paper.now)
+            .filter(|bid| index == CAMPAIGN || bid.line == index)
+            .filter_map(|bid| bid.held.map(|held| held.0))
+            .sum();
+        prop_assert!(
+            dead <= state.frozen.0,
+            "{}: {} held, {:?}",
+            KEYS[index],
+            dead,
+            state
+        );
         let slot = node.slots[index];
         let (available, reserved) = (node.book.available(slot), node.book.reserved(slot));
         prop_assert_eq!(reserved, held(index));
@@ -259,10 +273,15 @@ fn check(node: &Node, paper: &Paper) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-fn take(node: &mut Option<Node>, file: &File, paper: &mut Paper, step: Step) -> Result<(), String> {
+fn take(
+    node: &mut Option<Node>,
+    file: &File,
+    paper: &mut Paper,
+    step: &Step,
+) -> Result<(), String> {
     let running = node.as_ref().expect("a node is running");
     let at = |which: usize| (!paper.bids.is_empty()).then(|| which % paper.bids.len());
-    match step {
+    match *step {
         Step::Bid { line, cpm, life_s } => bid(running, paper, line, Cpm(cpm), life_s),
         Step::Win { which, percent } => {
             if let Some(bid) = at(which).map(|which| &mut paper.bids[which])
@@ -337,7 +356,7 @@ proptest! {
         running.lease();
         for step in steps {
             let told = format!("{step:?}");
-            if let Err(wrong) = take(&mut node, &file, &mut paper, step) {
+            if let Err(wrong) = take(&mut node, &file, &mut paper, &step) {
                 prop_assert!(false, "{}: {}", told, wrong);
             }
             check(node.as_ref().unwrap(), &paper)?;
