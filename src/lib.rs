@@ -6,5 +6,6 @@ pub mod clock;
 pub mod config;
 pub mod http;
 pub mod keys;
+pub mod leases;
 pub mod shutdown;
 pub mod telemetry;

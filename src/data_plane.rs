@@ -1,0 +1,162 @@
+//! The data plane: from an HTTP request to an answer.
+
+mod auction;
+mod bid;
+mod notice;
+mod track;
+
+mod worker;
+
+use crate::clock;
+use crate::http::{self, Answer, Problem};
+use crate::node::Node;
+use crate::telemetry::Endpoint;
+use hyper::body::Incoming;
+use hyper::{Method, Request, StatusCode};
+use ledger::event::Kind;
+use ledger::token::{Claims, Purpose, Rejected};
+use ledger::{Cpm, Currency, Event, Outcome, Refusal};
+use std::convert::Infallible;
+use std::rc::Rc;
+
+pub use self::worker::Worker;
+
+/// Answers one request. Nothing that a client sends makes it fail.
+///
+/// # Errors
+/// Never; the type is hyper's.
+pub async fn handle(worker: Rc<Worker>, request: Request<Incoming>) -> Result<Answer, Infallible> {
+    let (endpoint, answer) = route(&worker, request).await;
+    let answer = answer.unwrap_or_else(|problem| problem.answer());
+    endpoint.answered(answer.status().as_u16());
+    Ok(answer)
+}
+
+async fn route(
+    worker: &Worker,
+    request: Request<Incoming>,
+) -> (&Endpoint, Result<Answer, Problem>) {
+    let telemetry = &worker.node.telemetry;
+    let path = request.uri().path().to_owned();
+    let post = request.method() == Method::POST;
+    let get = request.method() == Method::GET;
+    if let Some(exchange) = path.strip_prefix("/openrtb2/bid/") {
+        let answer =
+            if post { bid::answer(worker, exchange, request).await } else { not_allowed("POST") };
+        return (&telemetry.bid, answer);
+    }
+    if path == "/openrtb2/auction" {
+        let answer =
+            if post { auction::answer(worker, request).await } else { not_allowed("POST") };
+        return (&telemetry.auction, answer);
+    }
+    if let Some(kind) = path.strip_prefix("/n/") {
+        let answer = match notice::Kind::of(kind) {
+            None => not_found(&path),
+            Some(_) if !post && !get => not_allowed("GET, POST"),
+            Some(kind) => notice::answer(worker, kind, &request).await,
+        };
+        return (&telemetry.notice, answer);
+    }
+    if let Some(kind) = path.strip_prefix("/t/") {
+        let answer = match track::Kind::of(kind) {
+            None => not_found(&path),
+            Some(_) if !post && !get => not_allowed("GET, POST"),
+            Some(kind) => track::answer(worker, kind, &request).await,
+        };
+        return (&telemetry.track, answer);
+    }
+    let answer = match path.as_str() {
+        "/livez" => Ok(http::with_body(StatusCode::OK, "text/plain", "alive\n")),
+        "/readyz" => Ok(ready(&worker.node)),
+        _ => not_found(&path),
+    };
+    (&telemetry.other, answer)
+}
+
+/// `200` when every part is ready, else `503` with the parts that are not.
+pub fn ready(node: &Node) -> Answer {
+    let missing = node.not_ready();
+    if missing.is_empty() {
+        return http::with_body(StatusCode::OK, "text/plain", "ready\n");
+    }
+    let text = format!("not ready: {}\n", missing.join(", "));
+    http::with_body(StatusCode::SERVICE_UNAVAILABLE, "text/plain", text)
+}
+
+fn not_found(path: &str) -> Result<Answer, Problem> {
+    Err(Problem::new(StatusCode::NOT_FOUND, "path", format!("nothing is at {path}")))
+}
+
+fn not_allowed(allowed: &str) -> Result<Answer, Problem> {
+    let detail = format!("this endpoint takes {allowed}");
+    Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", detail))
+}
+
+/// The token of a notice or tracking URL.
+fn token(request: &Request<Incoming>) -> Result<String, Problem> {
+    let query = request.uri().query().unwrap_or_default();
+    let token = http::query(query, "t").filter(|token| !token.is_empty());
+    token.map(std::borrow::Cow::into_owned).ok_or_else(|| {
+        Problem::new(StatusCode::BAD_REQUEST, "t", "the token is missing")
+    })
+}
+
+/// Reads a token that must be ours, for this purpose, and valid now.
+fn verify<'b>(
+    worker: &Worker,
+    purpose: Purpose,
+    token: &str,
+    buffer: &'b mut Vec<u8>,
+) -> Result<Claims<'b>, Problem> {
+    worker.node.signer.verify(purpose, token, clock::unix_s(), buffer).map_err(|rejected| {
+        let status = match rejected {
+            Rejected::Malformed => StatusCode::BAD_REQUEST,
+            Rejected::UnknownKey | Rejected::Forged => StatusCode::FORBIDDEN,
+            Rejected::Expired => StatusCode::GONE,
+        };
+        Problem::new(status, "t", rejected.to_string())
+    })
+}
+
+/// The event that a token's claims make, without money.
+fn event(kind: Kind, claims: &Claims<'_>) -> Result<Event, Problem> {
+    let code = std::str::from_utf8(&claims.currency).unwrap_or_default();
+    let currency: Currency = code.parse().map_err(|_| {
+        Problem::new(StatusCode::BAD_REQUEST, "t", "the token has no currency")
+    })?;
+    Ok(Event {
+        kind,
+        key: claims.key,
+        at_ms: clock::unix_ms(),
+        exchange: claims.exchange.to_owned(),
+        seat: claims.seat.to_owned(),
+        advertiser: claims.seat.to_owned(),
+        line_item: claims.line_item.to_owned(),
+        creative: claims.creative.to_owned(),
+        publisher: claims.publisher.to_owned(),
+        placement: claims.placement.to_owned(),
+        partner: claims.partner.to_owned(),
+        bid: Cpm(claims.cpm),
+        cpm: Cpm(claims.cpm),
+        currency,
+        share_ppm: 0,
+        reason: 0,
+        budgets: Vec::new(),
+        reservation: None,
+    })
+}
+
+/// Hands an event to the ledger and waits until it is durable.
+async fn record(worker: &Worker, event: Event) -> Result<Outcome, Problem> {
+    let (reply, replied) = tokio::sync::oneshot::channel();
+    let answer = move |result| {
+        // The client may have gone; the event stands all the same.
+        let _ = reply.send(result);
+    };
+    worker.node.writer.record(event, Box::new(answer));
+    let result = replied.await.unwrap_or(Err(Refusal::Stopped));
+    result.map_err(|refusal| {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "ledger", refusal.to_string())
+    })
+}

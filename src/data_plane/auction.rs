@@ -1,0 +1,72 @@
+//! `POST /openrtb2/auction`: the exchange.
+
+use super::worker::Worker;
+use crate::clock;
+use crate::http::{self, Answer, Problem};
+use exchange::auction::{Call, Outcome};
+use exchange::{Reason, Refusal};
+use hyper::body::Incoming;
+use hyper::{Request, StatusCode};
+
+/// Sells what the request offers.
+///
+/// # Errors
+/// What the publisher must change.
+pub(super) async fn answer(
+    worker: &Worker,
+    request: Request<Incoming>,
+) -> Result<Answer, Problem> {
+    let received = clock::now();
+    let settings = &worker.node.settings;
+    let (head, body) = request.into_parts();
+    let mut buffers = worker.buffers();
+    http::read_body(
+        &head.headers,
+        body,
+        settings.limits.body,
+        settings.body_timeout,
+        &mut buffers.body,
+    )
+    .await?;
+    // An Arc and no guard: the auction waits for partners, and a guard would pin the generation.
+    let snapshot = worker.node.snapshot.load_full();
+    let call = Call {
+        body: &buffers.body,
+        received,
+        now_s: clock::unix_s(),
+        seed: worker.seed(),
+    };
+    let ended = exchange::auction::run(
+        &worker.desk,
+        &snapshot.market,
+        snapshot.geo.as_deref(),
+        call,
+        &mut buffers.scratch,
+        &mut buffers.out,
+    )
+    .await;
+    worker.node.telemetry.auction.latency.record(clock::now() - received);
+    match ended {
+        Ok(Outcome::Sold(_)) => {
+            Ok(http::openrtb_answer(&head.headers, &buffers.out, settings.gzip_above))
+        }
+        Ok(Outcome::NoBid(_)) if settings.nobid_body => {
+            Ok(http::openrtb_answer(&head.headers, &buffers.out, settings.gzip_above))
+        }
+        Ok(Outcome::NoBid(reason)) => Ok(http::no_content(reason.nbr() as u16)),
+        Err(refusal) => refuse(refusal),
+    }
+}
+
+/// The specification has a no-bid reason for publishers that are not known, so they are told by
+/// it and not by an error (section 5.24 of the lists, 7: blocked publisher or site).
+const BLOCKED_PUBLISHER: u16 = 7;
+
+fn refuse(refusal: Refusal) -> Result<Answer, Problem> {
+    if refusal.reason == Reason::UnknownPublisher {
+        return Ok(http::no_content(BLOCKED_PUBLISHER));
+    }
+    let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_REQUEST);
+    let field = if refusal.field.is_empty() { "body" } else { &refusal.field };
+    Err(Problem::new(status, field, refusal.detail))
+}

@@ -1,0 +1,112 @@
+//! `/t/{imp,view,click}`: what browsers report. An impression of our exchange is a sale: it is in
+//! the books before the pixel is answered, and only then the buyer's billing notice is sent.
+
+use super::worker::Worker;
+use crate::clock;
+use crate::http::{self, Answer, Problem};
+use bytes::Bytes;
+use exchange::link::notice;
+use hyper::body::Incoming;
+use hyper::header::{HeaderValue, LOCATION};
+use hyper::{Request, StatusCode};
+use ledger::event;
+use ledger::token::{Claims, Purpose, Side};
+use ledger::{Event, Outcome};
+
+/// A transparent GIF of one pixel.
+const PIXEL: &[u8] = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff!\xf9\x04\x01\0\0\0\0,\
+\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
+
+/// What is tracked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Impression,
+    View,
+    Click,
+}
+
+impl Kind {
+    /// The kind with the given last part of the path.
+    pub(super) fn of(path: &str) -> Option<Self> {
+        match path {
+            "imp" => Some(Self::Impression),
+            "view" => Some(Self::View),
+            "click" => Some(Self::Click),
+            _ => None,
+        }
+    }
+
+    fn purpose(self) -> Purpose {
+        match self {
+            Kind::Impression | Kind::View => Purpose::Impression,
+            Kind::Click => Purpose::Click,
+        }
+    }
+
+    fn event(self) -> event::Kind {
+        match self {
+            Kind::Impression => event::Kind::Impression,
+            Kind::View => event::Kind::View,
+            Kind::Click => event::Kind::Click,
+        }
+    }
+}
+
+/// Records what a browser reports.
+///
+/// # Errors
+/// `400` and `403` for tokens that are not ours, `503` where the ledger does not take it.
+pub(super) async fn answer(
+    worker: &Worker,
+    kind: Kind,
+    request: &Request<Incoming>,
+) -> Result<Answer, Problem> {
+    let token = super::token(request)?;
+    let mut buffer = Vec::new();
+    let claims = super::verify(worker, kind.purpose(), &token, &mut buffer)?;
+    match (kind, claims.side) {
+        (Kind::Impression, Side::Exchange) => sold(worker, &claims).await?,
+        (_, Side::Bidder) => {
+            let event = super::event(kind.event(), &claims)?;
+            super::record(worker, event).await?;
+        }
+        (Kind::View | Kind::Click, Side::Exchange) => {
+            let detail = "the token is of an impression";
+            return Err(Problem::new(StatusCode::BAD_REQUEST, "t", detail));
+        }
+    }
+    Ok(http::uncached(match kind {
+        Kind::Impression | Kind::View => {
+            http::with_body(StatusCode::OK, "image/gif", Bytes::from_static(PIXEL))
+        }
+        Kind::Click => redirect(claims.url)?,
+    }))
+}
+
+async fn sold(worker: &Worker, claims: &Claims<'_>) -> Result<(), Problem> {
+    let snapshot = worker.node.snapshot.load_full();
+    let share = snapshot.market.seller(claims.publisher).map(|s| s.publisher.revenue_share_ppm);
+    let share = share.ok_or_else(|| {
+        Problem::new(StatusCode::BAD_REQUEST, "t", "the publisher of the token is not known")
+    })?;
+    let event: Event = exchange::billing::sale(claims, share, clock::unix_ms())
+        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "t", error.to_string()))?;
+    let outcome = super::record(worker, event).await?;
+    // Once: a pixel that is loaded again bills nobody again.
+    if let (Outcome::Charged { .. }, Some(buyer)) = (outcome, snapshot.market.buyer(claims.partner))
+        && !claims.url.is_empty()
+    {
+        let bill = buyer.notice(notice::Kind::Bill, claims.url.to_owned());
+        worker.desk.outbox.put(bill);
+    }
+    Ok(())
+}
+
+fn redirect(url: &str) -> Result<Answer, Problem> {
+    let location = HeaderValue::from_str(url).map_err(|_| {
+        Problem::new(StatusCode::BAD_REQUEST, "t", "the landing page is no header value")
+    })?;
+    let mut answer = http::empty(StatusCode::FOUND);
+    answer.headers_mut().insert(LOCATION, location);
+    Ok(answer)
+}

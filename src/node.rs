@@ -1,0 +1,154 @@
+//! A node: everything that its threads share, and how it starts.
+
+use crate::clock;
+use crate::config::Settings;
+use crate::keys;
+use crate::snapshot::Snapshot;
+use crate::telemetry::Telemetry;
+use anyhow::{Context, Result};
+use arc_swap::ArcSwap;
+use exchange::Market;
+use exchange::counters::Counters;
+use exchange::enrich::GeoDatabase;
+use exchange::link::notice::{self, Inbox, Outbox};
+use ledger::store::SqliteStore;
+use ledger::token::Signer;
+use ledger::writer::Writer;
+use ledger::{Book, Micros, RateTable, Reservations};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+/// Longest that a bid may stay open, in seconds: what a crash holds back and for how long.
+const LONGEST_RESERVATION_S: i64 = 7_200;
+
+/// What the threads of a node share.
+pub struct Node {
+    /// The configuration.
+    pub settings: Settings,
+    /// The metric handles.
+    pub telemetry: Telemetry,
+    /// Signs and verifies tokens.
+    pub signer: Arc<Signer>,
+    /// What the data plane reads.
+    pub snapshot: ArcSwap<Snapshot>,
+    /// The ledger's writer.
+    pub writer: Writer,
+    /// What this node may spend.
+    pub book: Arc<Book>,
+    /// What open bids hold.
+    pub reservations: Arc<Reservations>,
+    /// Where notices to partners go.
+    pub outbox: Outbox,
+    /// The exchange's counters.
+    pub counters: Arc<Counters>,
+    /// The resources.
+    pub resources: Arc<control::store::Store>,
+    published: AtomicBool,
+}
+
+/// What only the starting thread needs.
+pub struct Started {
+    /// The node.
+    pub node: Arc<Node>,
+    /// The queue that the notices' thread empties.
+    pub inbox: Inbox,
+    /// The ledger's thread.
+    pub ledger: JoinHandle<()>,
+}
+
+/// Where the ledger of a storage directory is.
+pub fn ledger_file(storage: &Path) -> PathBuf {
+    storage.join("ledger.sqlite")
+}
+
+/// Where the resources of a storage directory are.
+pub fn resources_file(storage: &Path) -> PathBuf {
+    storage.join("resources.sqlite")
+}
+
+impl Node {
+    /// Opens the stores and makes the shared parts. Nothing is served yet.
+    ///
+    /// # Errors
+    /// Where a file cannot be opened or is not what it should be.
+    pub fn start(settings: Settings) -> Result<Started> {
+        std::fs::create_dir_all(&settings.storage)
+            .with_context(|| format!("{} cannot be made", settings.storage.display()))?;
+        let signer = keys::signer(settings.token_key_file.as_deref(), &settings.storage)?;
+        let resources = control::store::Store::open(&resources_file(&settings.storage))
+            .context("the resources cannot be opened")?;
+        let now_s = i64::from(clock::unix_s());
+        let store =
+            SqliteStore::open(&ledger_file(&settings.storage), now_s, LONGEST_RESERVATION_S)
+                .context("the ledger cannot be opened")?;
+        let geo = settings.geo_database.as_deref().map(read_geo).transpose()?;
+        let book = Arc::new(Book::default());
+        let reservations = Arc::new(Reservations::new(settings.reservations));
+        let (writer, ledger) = Writer::start(
+            Box::new(store),
+            Arc::clone(&book),
+            Arc::clone(&reservations),
+            settings.storage_queue,
+            settings.commit_window,
+        );
+        let counters = Arc::new(Counters::default());
+        let notices = notice::Settings {
+            queue: settings.notice_queue,
+            in_flight: settings.notices_in_flight,
+            attempts: settings.notice_attempts,
+            ..notice::Settings::default()
+        };
+        let (outbox, inbox) = notice::queue(notices, &counters);
+        let nothing = Market::compile(exchange::catalog::Catalog::default(), rates(&settings), None);
+        let market = nothing.expect("an empty catalog has no faults");
+        let node = Node {
+            telemetry: Telemetry::install(),
+            signer: Arc::new(signer),
+            snapshot: ArcSwap::from_pointee(Snapshot { market: Arc::new(market), geo }),
+            writer,
+            book,
+            reservations,
+            outbox,
+            counters,
+            resources: Arc::new(resources),
+            published: AtomicBool::new(false),
+            settings,
+        };
+        Ok(Started { node: Arc::new(node), inbox, ledger })
+    }
+
+    /// Makes a new state the one that requests see.
+    pub fn publish(&self, snapshot: Arc<Snapshot>) -> Arc<Snapshot> {
+        let old = self.snapshot.swap(snapshot);
+        self.telemetry.publications.increment(1);
+        self.published.store(true, Ordering::Release);
+        old
+    }
+
+    /// The parts that are not ready; empty where everything is.
+    pub fn not_ready(&self) -> Vec<&'static str> {
+        let parts = [
+            ("ledger", self.writer.is_healthy()),
+            ("resources", self.published.load(Ordering::Acquire)),
+        ];
+        parts.into_iter().filter(|(_, ready)| !ready).map(|(name, _)| name).collect()
+    }
+}
+
+/// The rates of the configuration.
+pub fn rates(settings: &Settings) -> RateTable {
+    let parsed: Vec<(ledger::Currency, Micros)> = settings
+        .currency_rates
+        .iter()
+        .filter_map(|(currency, rate)| Some((*currency, rate.parse().ok()?)))
+        .collect();
+    RateTable::new(settings.currency_base, &parsed, &settings.currency_date)
+}
+
+fn read_geo(path: &Path) -> Result<Arc<GeoDatabase>> {
+    let what = || format!("the geo database {}", path.display());
+    let bytes = std::fs::read(path).with_context(what)?;
+    Ok(Arc::new(GeoDatabase::new(bytes).with_context(what)?))
+}

@@ -1,0 +1,31 @@
+//! Every request of the conformance corpus through both endpoints.
+
+use crate::node::{Node, SMALL};
+use std::path::PathBuf;
+
+const ENDPOINTS: [&str; 2] = ["/openrtb2/auction", "/openrtb2/bid/demo"];
+
+#[test]
+fn corpus_requests_get_an_answer_or_a_named_field() {
+    let Some(folder) = std::env::var_os("GAVEL_CORPUS") else {
+        eprintln!("SKIPPED: set GAVEL_CORPUS to the folder of conformance data to run this");
+        return;
+    };
+    let node = Node::start(SMALL, "");
+    let mut client = node.client();
+    for file in ["requests.jsonl", "requests_invalid.jsonl"] {
+        let path = PathBuf::from(&folder).join("openrtb").join(file);
+        let lines = std::fs::read_to_string(&path).unwrap();
+        for line in lines.lines() {
+            for endpoint in ENDPOINTS {
+                let answer = client.post(endpoint, line.as_bytes());
+                match answer.status {
+                    200 => assert!(answer.json()["seatbid"].is_array(), "{line}"),
+                    204 => assert!(answer.header("x-openrtb-nbr").is_some(), "{line}"),
+                    400 => assert!(!answer.field().is_empty(), "{line}"),
+                    other => panic!("{endpoint} answered {other} to {line}"),
+                }
+            }
+        }
+    }
+}

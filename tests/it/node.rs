@@ -1,0 +1,171 @@
+//! A node of its own for each test: the binary, a fresh directory, ports that the system chose.
+
+use crate::client::{Answer, Client};
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_gavel");
+
+pub struct Node {
+    process: Child,
+    pub data: SocketAddr,
+    pub control: SocketAddr,
+    pub admin_key: String,
+    pub folder: PathBuf,
+}
+
+impl Node {
+    /// Starts a node on `resources` (TOML for `gavel apply`) with further configuration.
+    pub fn start(resources: &str, configuration: &str) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("gavel-it-{}-{number}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap();
+        let admin_key = "it-admin-key-0123456789abcdef0123456789abcdef".to_owned();
+        fs::write(folder.join("admin.key"), &admin_key).unwrap();
+        let config = format!(
+            "[data]\nlisten = \"127.0.0.1:0\"\nworkers = 1\n\
+             [control]\nlisten = \"127.0.0.1:0\"\nadmin_key_file = {:?}\n\
+             [storage]\npath = {:?}\n{configuration}",
+            folder.join("admin.key"),
+            folder.join("data"),
+        );
+        fs::write(folder.join("gavel.toml"), config).unwrap();
+        fs::write(folder.join("resources.toml"), resources).unwrap();
+        let applied = gavel(
+            &folder,
+            &["apply", "--config", "gavel.toml", "resources.toml"],
+        );
+        assert!(
+            applied.status.success(),
+            "{}",
+            String::from_utf8_lossy(&applied.stderr)
+        );
+        let mut process = Command::new(BINARY)
+            .args(["serve", "--config", "gavel.toml"])
+            .current_dir(&folder)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let mut address = |name: &str| -> SocketAddr {
+            let line = lines
+                .next()
+                .expect("the node says where it listens")
+                .unwrap();
+            let (said, url) = line.split_once(" http://").expect("a line with a URL");
+            assert_eq!(said, name);
+            url.parse().unwrap()
+        };
+        let data = address("data plane");
+        let control = address("control plane");
+        // The rest of the output must not block the node.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self {
+            process,
+            data,
+            control,
+            admin_key,
+            folder,
+        }
+    }
+
+    pub fn client(&self) -> Client {
+        Client::new(self.data)
+    }
+
+    /// A request to the control plane with the admin key.
+    pub fn api(&self, method: &str, path: &str, body: &str) -> Answer {
+        let headers = format!(
+            "Authorization: Bearer {}\r\nContent-Type: application/json\r\n",
+            self.admin_key
+        );
+        Client::new(self.control).request(method, path, &headers, body.as_bytes())
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        if !std::thread::panicking() {
+            let _ = fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+/// Runs the binary in a folder and waits for it.
+pub fn gavel(folder: &Path, arguments: &[&str]) -> std::process::Output {
+    Command::new(BINARY)
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .unwrap()
+}
+
+/// One advertiser with an open banner line item, one publisher, and the exchange `demo`.
+pub const SMALL: &str = r#"
+[[advertisers]]
+id = "adv_it"
+name = "It"
+currency = "EUR"
+timezone = "Europe/Paris"
+domain = "it.example"
+
+[[campaigns]]
+id = "cmp_it"
+advertiser = "adv_it"
+name = "It"
+start = "2020-01-01T00:00:00Z"
+end = "2099-01-01T00:00:00Z"
+budget = { total = "1000", daily = "100" }
+pacing = "asap"
+
+[[line_items]]
+id = "li_it"
+campaign = "cmp_it"
+name = "It"
+bid = { strategy = "fixed_cpm", max_cpm = "2.00" }
+targeting = { formats = ["banner"], sizes = ["300x250"] }
+creatives = ["cr_it"]
+
+[[creatives]]
+id = "cr_it"
+advertiser = "adv_it"
+format = "banner"
+w = 300
+h = 250
+adm = '<a href="${CLICK_URL}">it</a>'
+adomain = ["it.example"]
+landing_page = "https://it.example/"
+
+[[publishers]]
+id = "pub_it"
+name = "Pub"
+domain = "pub.example"
+currency = "EUR"
+revenue_share = "0.80"
+auction = "first_price"
+
+[[exchanges]]
+id = "demo"
+name = "demo"
+currency = "EUR"
+"#;
+
+/// A banner request that [`SMALL`] sells and buys.
+pub fn banner_request(id: &str) -> serde_json::Value {
+    serde_json::json!({
+        "id": id,
+        "imp": [{ "id": "1", "banner": { "w": 300, "h": 250 } }],
+        "site": { "domain": "pub.example", "publisher": { "id": "pub_it" } },
+        "user": { "id": "u1" },
+        "cur": ["EUR"],
+        "tmax": 500,
+    })
+}
