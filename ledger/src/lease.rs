@@ -214,6 +214,8 @@ mod tests {
             proptest::prop_assert!(change <= remaining.max(0) && change >= -available);
             let (remaining, available) = (remaining - change, available + change);
             proptest::prop_assert_eq!(adjustment(remaining, available, min, share), 0);
+            // A lowered limit takes back at once what it can.
+            proptest::prop_assert!(remaining >= 0 || available == 0);
         }
     }
 

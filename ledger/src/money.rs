@@ -145,3 +145,87 @@ macro_rules! decimal {
 
 decimal!(Micros);
 decimal!(Cpm);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn an_amount_reads_back_as_it_was_written(micros in -i64::MAX..=i64::MAX) {
+            let text = Micros(micros).to_string();
+            prop_assert_eq!(text.parse(), Ok(Micros(micros)));
+            let (_, fraction) = text.split_once('.').unwrap();
+            prop_assert!((2..=6).contains(&fraction.len()), "{}", text);
+            let json = serde_json::to_string(&Cpm(micros)).unwrap();
+            prop_assert_eq!(json, format!("\"{text}\""));
+        }
+
+        #[test]
+        fn a_json_number_is_taken_where_it_is_exact(micros in -1_000_000_000i64..1_000_000_000) {
+            let text = Micros(micros).to_string();
+            let number: Micros = serde_json::from_str(&text).unwrap();
+            prop_assert_eq!(number, Micros(micros));
+        }
+
+        #[test]
+        fn no_text_is_too_strange(text in "\\PC{0,24}") {
+            if let Ok(amount) = text.parse::<Micros>() {
+                prop_assert!(text.bytes().all(|b| b.is_ascii_digit() || b == b'.' || b == b'-'));
+                prop_assert_eq!(amount.to_string().parse(), Ok(amount));
+            }
+        }
+    }
+
+    #[test]
+    fn amounts_have_two_places_and_no_more_than_needed() {
+        for (micros, text) in [
+            (2_500_000, "2.50"),
+            (0, "0.00"),
+            (-1, "-0.000001"),
+            (i64::MAX, "9223372036854.775807"),
+            (i64::MIN, "-9223372036854.775808"),
+        ] {
+            assert_eq!(Micros(micros).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_is_no_amount_says_why() {
+        for (text, why) in [
+            ("", MoneyError::NotDecimal),
+            ("-", MoneyError::NotDecimal),
+            (".5", MoneyError::NotDecimal),
+            ("5.", MoneyError::NotDecimal),
+            ("+5", MoneyError::NotDecimal),
+            ("1e3", MoneyError::NotDecimal),
+            ("1.2.3", MoneyError::NotDecimal),
+            ("--1", MoneyError::NotDecimal),
+            ("0.0000001", MoneyError::TooFine),
+            ("9223372036854.775808", MoneyError::TooLarge),
+            ("99999999999999999999", MoneyError::TooLarge),
+        ] {
+            assert_eq!(text.parse::<Micros>(), Err(why), "{text:?}");
+        }
+        assert_eq!(
+            "1.500000000".parse(),
+            Ok(Micros(1_500_000)),
+            "zeros are not finer"
+        );
+        for json in [
+            "0.0000001",
+            "1e300",
+            "true",
+            "null",
+            "[]",
+            "18446744073709551615",
+        ] {
+            assert!(serde_json::from_str::<Micros>(json).is_err(), "{json}");
+        }
+        assert_eq!(
+            serde_json::from_str::<Micros>("3").unwrap(),
+            Micros(3_000_000)
+        );
+    }
+}

@@ -335,3 +335,30 @@ fn a_second_crash_adds_to_what_the_first_left() {
     store.thaw(200 + 601).unwrap();
     assert_eq!(state(&store).remaining(), Micros(10_000));
 }
+
+#[test]
+fn no_more_is_given_back_than_was_leased() {
+    let file = File::new("back");
+    let mut store = file.open(0);
+    store.set_budgets(&[budget(10_000)]).unwrap();
+    assert_eq!(lease(&mut store, 4_000), 4_000);
+    assert_eq!(lease(&mut store, -9_000), -4_000);
+    assert_eq!(lease(&mut store, 99_000), 10_000);
+    assert_eq!(store.lease(&[("unknown".to_owned(), 5)]).unwrap(), [0]);
+}
+
+#[test]
+fn a_budget_named_twice_pays_once() {
+    let file = File::new("named");
+    let mut store = file.open(0);
+    store.set_budgets(&[budget(3_000)]).unwrap();
+    let twice = Event {
+        budgets: vec![KEY.to_owned(), KEY.to_owned()],
+        ..bill(1, 2_000_000)
+    };
+    let charged = Outcome::Charged {
+        cost: Micros(2_000),
+    };
+    assert_eq!(store.apply(&[twice], &mut late).unwrap(), [charged]);
+    assert_eq!(state(&store).spent, Micros(2_000));
+}
