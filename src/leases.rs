@@ -6,7 +6,7 @@
 //! so the sum of leases never exceeds a budget.
 
 use ledger::lease::slice;
-use ledger::store::{Store, StoreError};
+use ledger::store::StoreError;
 use ledger::writer::Writer;
 use ledger::{Book, BudgetSlot};
 use std::collections::{HashMap, HashSet};
@@ -94,7 +94,7 @@ impl Leases {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ledger::store::{Budget, BudgetState, SqliteStore};
+    use ledger::store::{Budget, BudgetState, SqliteStore, Store};
     use ledger::{BudgetPath, Currency, Micros, Reservations};
     use std::time::Duration;
 
