@@ -6,10 +6,15 @@
 //! 2.7 KB request, and no allocation once a [`Scratch`] has seen a request of that size.
 
 use crate::fault::{Fault, Problem};
-use crate::value::{Flag, List, Value, kind, span};
+use crate::value::{List, Value, kind, span};
 use bumpalo::Bump;
 use bumpalo::collections::Vec as ArenaVec;
-use simd_json::{Buffers, Node, StaticNode, Tape};
+use simd_json::{Buffers, ErrorType, Node, StaticNode, Tape};
+
+mod scalar;
+mod scratch;
+
+pub use scratch::Scratch;
 
 /// What a receiver accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,92 +49,6 @@ pub enum Keep {
     All,
 }
 
-/// The buffers of one request: input bytes, parser state, tape and arena, reused from request
-/// to request.
-///
-/// A decoded message borrows from its scratch, so the scratch cannot take the next request
-/// before the last one is gone.
-pub struct Scratch {
-    input: Vec<u8>,
-    buffers: Buffers,
-    tape: Tape<'static>,
-    arena: Bump,
-}
-
-/// Room for a request of ordinary size, so that the first ones do not grow the buffers.
-const ORDINARY_BYTES: usize = 8 * 1024;
-
-/// An arena or input that grew beyond this is given back after the request.
-const KEPT_BYTES: usize = 1024 * 1024;
-
-impl Default for Scratch {
-    fn default() -> Self {
-        Self {
-            input: Vec::with_capacity(ORDINARY_BYTES),
-            buffers: Buffers::new(ORDINARY_BYTES),
-            tape: Tape(Vec::with_capacity(1024)),
-            arena: Bump::with_capacity(4 * ORDINARY_BYTES),
-        }
-    }
-}
-
-impl Scratch {
-    /// Decodes `body` into `T`, replacing whatever this scratch held.
-    ///
-    /// # Errors
-    /// A [`Fault`] with the path of the first field that cannot be read, or with an empty path
-    /// where the body is not JSON or exceeds [`Limits::body`].
-    pub fn decode<'a, T: Decode<'a>>(
-        &'a mut self,
-        body: &[u8],
-        limits: Limits,
-        keep: Keep,
-    ) -> Result<T, Fault> {
-        if body.len() > limits.body {
-            let most = limits.body;
-            return Err(Fault::here(Problem::Limit {
-                what: "bytes in the body",
-                most,
-            }));
-        }
-        self.prepare(body);
-        let Self {
-            input,
-            buffers,
-            tape,
-            arena,
-        } = self;
-        let arena: &'a Bump = arena;
-        let mut filled = std::mem::replace(tape, Tape(Vec::new())).reset::<'a>();
-        if let Err(error) = simd_json::fill_tape_padded(input, body.len(), buffers, &mut filled) {
-            *buffers = Buffers::new(ORDINARY_BYTES);
-            return Err(syntax(&error));
-        }
-        let context = Context {
-            arena,
-            limits,
-            keep,
-        };
-        let decoded = Cursor::new(&filled.0, &context).read();
-        *tape = filled.reset();
-        decoded
-    }
-
-    fn prepare(&mut self, body: &[u8]) {
-        if self.arena.allocated_bytes() > KEPT_BYTES {
-            self.arena = Bump::with_capacity(4 * ORDINARY_BYTES);
-        } else {
-            self.arena.reset();
-        }
-        if self.input.capacity() > KEPT_BYTES {
-            self.input = Vec::with_capacity(ORDINARY_BYTES);
-        }
-        self.input.clear();
-        self.input.extend_from_slice(body);
-        self.input.resize(body.len() + simd_json::INPUT_PADDING, 0);
-    }
-}
-
 /// Decodes a JSON text that is the value of a string field, such as native's `request`.
 ///
 /// # Errors
@@ -150,6 +69,12 @@ pub(crate) fn decode_text<'a, T: Decode<'a>>(
 }
 
 fn syntax(error: &simd_json::Error) -> Fault {
+    if matches!(error.error(), ErrorType::DepthLimitExceeded) {
+        return Fault::here(Problem::Limit {
+            what: "levels of nesting",
+            most: simd_json::DEFAULT_MAX_DEPTH,
+        });
+    }
     let reason = format!("{:?}", error.error());
     Fault::here(Problem::Syntax {
         at: error.index(),
@@ -200,6 +125,14 @@ impl<'t, 'a> Cursor<'t, 'a> {
 
     pub(crate) fn read<T: Decode<'a>>(&mut self) -> Result<T, Fault> {
         T::decode(self)
+    }
+
+    pub(crate) fn position(&self) -> usize {
+        self.at
+    }
+
+    pub(crate) fn return_to(&mut self, position: usize) {
+        self.at = position;
     }
 
     pub(crate) fn peek(&self) -> Node<'a> {
@@ -281,24 +214,34 @@ impl<'t, 'a> Cursor<'t, 'a> {
     }
 }
 
-/// Refuses nesting beyond `most` levels without recursing.
+/// Refuses nesting beyond `most` levels, without recursing and, up to 64 levels, without
+/// allocating.
 fn check_depth(nodes: &[Node<'_>], most: usize) -> Result<(), Fault> {
     if nodes.len() <= most {
         return Ok(());
     }
-    let mut ends = Vec::with_capacity(most);
+    let mut few = [0; 64];
+    let mut many = Vec::new();
+    let ends = if most <= few.len() {
+        &mut few[..most]
+    } else {
+        many.resize(most, 0);
+        &mut many[..]
+    };
+    let mut depth = 0;
     for (index, node) in nodes.iter().enumerate() {
-        while ends.last().is_some_and(|end| index >= *end) {
-            ends.pop();
+        while depth > 0 && index >= ends[depth - 1] {
+            depth -= 1;
         }
         if let Node::Object { count, .. } | Node::Array { count, .. } = node {
-            if ends.len() == most {
+            let Some(end) = ends.get_mut(depth) else {
                 return Err(Fault::here(Problem::Limit {
                     what: "levels of nesting",
                     most,
                 }));
-            }
-            ends.push(index + 1 + count);
+            };
+            *end = index + 1 + count;
+            depth += 1;
         }
     }
     Ok(())
@@ -338,96 +281,9 @@ impl<'a, T: Decode<'a>> Decode<'a> for &'a T {
     }
 }
 
-/// Any text. A number is taken for an identifier written without its quotes.
-impl<'a> Decode<'a> for &'a str {
-    fn decode(cursor: &mut Cursor<'_, 'a>) -> Result<Self, Fault> {
-        let arena = cursor.context.arena;
-        match cursor.next() {
-            Node::String(text) => Ok(text),
-            Node::Static(StaticNode::I64(number)) => {
-                Ok(arena.alloc_str(itoa::Buffer::new().format(number)))
-            }
-            Node::Static(StaticNode::U64(number)) => {
-                Ok(arena.alloc_str(itoa::Buffer::new().format(number)))
-            }
-            Node::Static(StaticNode::F64(number)) if number.is_finite() => {
-                Ok(arena.alloc_str(ryu::Buffer::new().format_finite(number)))
-            }
-            other => Err(wrong_type("a string", &other)),
-        }
-    }
-}
-
-impl Decode<'_> for i64 {
-    fn decode(cursor: &mut Cursor<'_, '_>) -> Result<Self, Fault> {
-        match cursor.next() {
-            Node::Static(StaticNode::I64(number)) => Ok(number),
-            Node::Static(StaticNode::U64(number)) => i64::try_from(number)
-                .map_err(|_| Fault::here(Problem::Value(format!("{number} exceeds 64 bits")))),
-            Node::Static(StaticNode::F64(number)) => whole(number),
-            Node::Static(StaticNode::Bool(flag)) => Ok(i64::from(flag)),
-            Node::String(text) => match text.trim().parse() {
-                Ok(number) => Ok(number),
-                Err(_) => text.trim().parse().ok().map_or_else(
-                    || {
-                        Err(Fault::here(Problem::Value(format!(
-                            "expected an integer, found {}",
-                            quote(text)
-                        ))))
-                    },
-                    whole,
-                ),
-            },
-            other => Err(wrong_type("an integer", &other)),
-        }
-    }
-}
-
-impl Decode<'_> for f64 {
-    fn decode(cursor: &mut Cursor<'_, '_>) -> Result<Self, Fault> {
-        let number = match cursor.next() {
-            Node::Static(StaticNode::I64(number)) => number as f64,
-            Node::Static(StaticNode::U64(number)) => number as f64,
-            Node::Static(StaticNode::F64(number)) => number,
-            Node::String(text) => text.trim().parse().unwrap_or(f64::NAN),
-            other => return Err(wrong_type("a number", &other)),
-        };
-        if number.is_finite() {
-            Ok(number)
-        } else {
-            Err(Fault::here(Problem::Value(
-                "expected a finite number".to_owned(),
-            )))
-        }
-    }
-}
-
-impl Decode<'_> for Flag {
-    fn decode(cursor: &mut Cursor<'_, '_>) -> Result<Self, Fault> {
-        if let Node::String(text) = cursor.peek()
-            && let Ok(flag) = text.trim().parse::<bool>()
-        {
-            cursor.next();
-            return Ok(Flag(i64::from(flag)));
-        }
-        i64::decode(cursor).map(Flag)
-    }
-}
-
 impl<'a> Decode<'a> for Value<'a> {
     fn decode(cursor: &mut Cursor<'_, 'a>) -> Result<Self, Fault> {
         cursor.value()
-    }
-}
-
-fn whole(number: f64) -> Result<i64, Fault> {
-    // 2^63 is the first float beyond i64; the comparison is exact in f64.
-    if number.fract() == 0.0 && number.abs() < 9_223_372_036_854_775_808.0 {
-        Ok(number as i64)
-    } else {
-        Err(Fault::here(Problem::Value(format!(
-            "expected an integer, found {number}"
-        ))))
     }
 }
 

@@ -47,7 +47,7 @@ macro_rules! list {
         }
 
         impl $name {
-            /// The codes of the list with their names, as of text 2.6-202606.
+            /// The codes that have a name here.
             pub const KNOWN: &'static [(i64, Self)] = &[$(($code, Self::$known)),*];
 
             /// The code as it stands in a message.

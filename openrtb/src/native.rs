@@ -1,6 +1,6 @@
 //! Native 1.2 requests, which travel as JSON inside a string or as an object.
 
-use crate::decode::{Context, Cursor, decode_text};
+use crate::decode::{Context, Cursor, Decode, decode_text};
 use crate::fault::{Fault, Problem};
 use crate::list::{
     DataAssetType, EventMethod, EventType, ImageAssetType, NativeContext, NativeContextSubtype,
@@ -77,10 +77,21 @@ object! {
     }
 }
 
-object! {
-    /// Native 1.0 wrapped the request in an object of this one member.
-    Wrapped {
-        native: Option<&'a NativeRequest<'a>>,
+/// A request, or Native 1.0's object that wraps it in the one member `native`.
+struct Unwrapped<'a>(NativeRequest<'a>);
+
+impl<'a> Decode<'a> for Unwrapped<'a> {
+    fn decode(cursor: &mut Cursor<'_, 'a>) -> Result<Self, Fault> {
+        let start = cursor.position();
+        for _ in 0..cursor.open_object()? {
+            if cursor.key() == "native" {
+                let request = cursor.read().map_err(|fault| fault.within("native"))?;
+                return Ok(Self(request));
+            }
+            cursor.skip()?;
+        }
+        cursor.return_to(start);
+        cursor.read().map(Self)
     }
 }
 
@@ -98,14 +109,11 @@ pub fn decode<'a>(
         limits,
         keep: Keep::Known,
     };
-    let (plain, wrapped): (NativeRequest<'a>, Wrapped<'a>) = match markup {
-        NativeMarkup::Text(text) => (decode_text(text, &context)?, decode_text(text, &context)?),
-        NativeMarkup::Object(value) => (
-            Cursor::new(value.nodes(), &context).read()?,
-            Cursor::new(value.nodes(), &context).read()?,
-        ),
+    let Unwrapped(request) = match markup {
+        NativeMarkup::Text(text) => decode_text(text, &context)?,
+        NativeMarkup::Object(value) => Cursor::new(value.nodes(), &context).read()?,
     };
-    Ok(wrapped.native.copied().unwrap_or(plain))
+    Ok(request)
 }
 
 /// Checks native markup against what Native 1.2 requires.
@@ -119,8 +127,16 @@ pub(crate) fn validate(markup: Option<NativeMarkup<'_>>) -> Result<(), Fault> {
     };
     let arena = Bump::new();
     let request = decode(markup, &arena, Limits::default())?;
+    context(&request)?;
     if request.assets.is_empty() {
         return Err(Fault::at("assets", Problem::Missing));
+    }
+    // Without ids an answer can only go by position; with some it cannot be told what is meant.
+    let numbered = |asset: &Asset<'_>| asset.id.is_some();
+    if request.assets.iter().any(numbered)
+        && let Some(index) = request.assets.iter().position(|asset| !numbered(asset))
+    {
+        return Err(Fault::at(format!("assets[{index}].id"), Problem::Missing));
     }
     for (index, asset) in request.assets.iter().enumerate() {
         check_asset(asset).map_err(|fault| fault.within_index(index).within("assets"))?;
@@ -142,6 +158,23 @@ pub(crate) fn validate(markup: Option<NativeMarkup<'_>>) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+/// The subtypes are numbered by tens within their context; codes that no list has are tolerated.
+fn context(request: &NativeRequest<'_>) -> Result<(), Fault> {
+    let Some(subtype) = request.contextsubtype else {
+        return Ok(());
+    };
+    let code = subtype.code();
+    let what = match (request.context, subtype) {
+        _ if code < 0 => format!("expected 0 or more, found {code}"),
+        (None | Some(NativeContext::Other(_)), _) | (_, NativeContextSubtype::Other(_)) => {
+            return Ok(());
+        }
+        (Some(context), _) if code / 10 == context.code() => return Ok(()),
+        (Some(context), _) => format!("{code} is no part of context {}", context.code()),
+    };
+    Err(Fault::at("contextsubtype", Problem::Value(what)))
 }
 
 fn check_asset(asset: &Asset<'_>) -> Result<(), Fault> {

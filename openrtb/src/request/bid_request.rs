@@ -1,3 +1,5 @@
+use crate::decode::Context;
+use crate::fault::{Fault, Problem};
 use crate::list::CategoryTaxonomy;
 use crate::object::object;
 use crate::request::{App, Device, Dooh, Imp, Regs, Site, Source, User};
@@ -30,4 +32,14 @@ object! {
         source: Option<&'a Source<'a>>,
         regs: Option<&'a Regs<'a>>,
     }
+    then few_imps
+}
+
+/// A limit of the receiver, not a rule of the specification.
+fn few_imps(request: &mut BidRequest<'_>, context: &Context<'_>) -> Result<(), Fault> {
+    let most = context.limits.imps;
+    if request.imp.len() > most {
+        return Err(Fault::at("imp", Problem::Limit { what: "imps", most }));
+    }
+    Ok(())
 }
