@@ -1,5 +1,6 @@
 //! One auction, from the publisher's bytes to the response: the phases in their order.
 
+use crate::clear::Award;
 use crate::counters::{Counters, Ended, PartnerEvent, labels};
 use crate::enrich::{GeoDatabase, enrich};
 use crate::fanout::{self, LocalBidder, Received};
@@ -9,7 +10,7 @@ use crate::link::Links;
 use crate::link::notice::Outbox;
 use crate::lot::Auction;
 use crate::market::Market;
-use crate::screen::{self, Answer, Rules};
+use crate::screen::{self, Answer, Offer, Rules};
 use crate::settle::{self, Seal, Sold};
 use crate::{clear, draw, invite, redact};
 use bumpalo::Bump;
@@ -213,43 +214,54 @@ async fn sell<L: LocalBidder, C: Clock>(
     )
     .await;
 
+    Ok(conclude(desk, &auction, received, call.now_s, &arena, out))
+}
+
+/// Screens the answers, clears the lots, tells the partners and writes the response.
+fn conclude<L, C: Clock>(
+    desk: &Desk<L, C>,
+    auction: &Auction<'_>,
+    received: Vec<Received>,
+    now_s: u32,
+    arena: &Bump,
+    out: &mut Vec<u8>,
+) -> Outcome {
+    let settings = &desk.settings;
     let mut buffers = desk.take_buffers(received.len());
-    let answers = decode(desk, &auction, received, &mut buffers);
+    let answers = decode(desk, auction, received, &mut buffers);
     let rules = Rules {
         max_price: settings.max_price,
     };
-    let mut offers = screen::screen(&auction, &answers, rules);
-    let awards = clear::award(&auction, &mut offers);
-    for loss in offers.iter().filter_map(|offer| offer.standing.err()) {
-        desk.counters.losses.count(loss);
-    }
-    for award in &awards {
-        market.buyers()[offers[award.offer].buyer]
-            .events
-            .count(PartnerEvent::Won);
-    }
-
-    settle::notify(&auction, &offers, &awards, &desk.outbox);
-    let outcome = if awards.is_empty() {
-        let reason = if offers.is_empty() {
-            NoBid::NoBids
-        } else {
-            NoBid::AllRejected
-        };
-        unsold(reason, out)
-    } else {
+    let mut offers = screen::screen(auction, &answers, rules);
+    let awards = clear::award(auction, &mut offers);
+    count(desk, auction, &offers, &awards);
+    settle::notify(auction, &offers, &awards, &desk.outbox);
+    let outcome = if !awards.is_empty() {
         let seal = Seal {
             exchange: &settings.exchange,
             public_url: &settings.public_url,
             signer: &desk.signer,
-            expires_at: call.now_s.saturating_add(settings.billable_s),
+            expires_at: now_s.saturating_add(settings.billable_s),
         };
-        settle::respond(&auction, &offers, &awards, &seal, &arena).encode(out);
-        Outcome::Sold(settle::record(&auction, &offers, &awards))
+        settle::respond(auction, &offers, &awards, &seal, arena).encode(out);
+        Outcome::Sold(settle::record(auction, &offers, &awards))
+    } else if offers.is_empty() {
+        no_bid(auction, NoBid::NoBids, out)
+    } else {
+        no_bid(auction, NoBid::AllRejected, out)
     };
-    drop(answers);
     desk.keep_buffers(buffers);
-    Ok(outcome)
+    outcome
+}
+
+fn count<L, C>(desk: &Desk<L, C>, auction: &Auction<'_>, offers: &[Offer<'_>], awards: &[Award]) {
+    for loss in offers.iter().filter_map(|offer| offer.standing.err()) {
+        desk.counters.losses.count(loss);
+    }
+    for award in awards {
+        let buyer = &auction.market.buyers()[offers[award.offer].buyer];
+        buyer.events.count(PartnerEvent::Won);
+    }
 }
 
 /// When the last answer may come: `tmax` includes the way back to the publisher.

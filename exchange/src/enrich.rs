@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_database_places_nobody() {
+    fn a_damaged_database_harms_nobody() {
         for name in [
             "GeoIP2-City-Test-Broken-Double-Format.mmdb",
             "MaxMind-DB-test-broken-pointers-24.mmdb",

@@ -56,6 +56,9 @@ pub struct Received {
 /// Tokio's timers fire up to a millisecond late.
 const TIMER_GRAIN: Duration = Duration::from_millis(1);
 
+/// What a call brought.
+type Answered = Result<Reply, Failure>;
+
 /// A partner that is being asked.
 struct Asked<F> {
     buyer: usize,
@@ -75,39 +78,9 @@ pub async fn ask(
     deadline: Instant,
     arena: &Bump,
 ) -> Vec<Received> {
-    let now = clock.now();
-    let mut bodies = Bodies {
-        auction,
-        arena,
-        written: Vec::new(),
-    };
+    let (mut asked, mut inside) =
+        prepare(auction, invitations, links, clock.now(), deadline, arena);
     let mut received = Vec::with_capacity(invitations.len());
-    let mut asked = Vec::with_capacity(invitations.len());
-    let mut inside = Vec::new();
-    for invitation in invitations {
-        let buyer = &auction.market.buyers()[invitation.buyer];
-        let patience = Duration::from_millis(buyer.partner.timeout_ms.into());
-        let until = deadline.min(now + patience);
-        let link = links[invitation.buyer].as_ref();
-        let Some(ticket) = admit(buyer, link, now) else {
-            continue;
-        };
-        buyer.events.count(PartnerEvent::Asked);
-        let body = bodies.body(invitation.lots, until.saturating_duration_since(now));
-        match (link, ticket) {
-            (Some(link), Some(ticket)) => {
-                let link = Rc::clone(link);
-                let call = Some(Box::pin(async move { link.ask(body).await }));
-                asked.push(Asked {
-                    buyer: invitation.buyer,
-                    ticket,
-                    until,
-                    call,
-                });
-            }
-            (_, _) => inside.push((invitation.buyer, body)),
-        }
-    }
     let mut ask_inside = || {
         for (index, body) in inside.drain(..) {
             received.extend(ask_local(
@@ -155,6 +128,53 @@ pub async fn ask(
         received.extend(settle(buyer, one.buyer, one.ticket, reply, now));
     }
     received
+}
+
+/// Bodies for the bidder of this process, each with its place in the market.
+type Inside = Vec<(usize, Bytes)>;
+
+/// Whoever is fit to be asked: the calls to HTTP partners, not begun yet, and what to ask inside.
+fn prepare(
+    auction: &Auction<'_>,
+    invitations: &[Invitation<'_>],
+    links: &[Option<Rc<Link>>],
+    now: Instant,
+    deadline: Instant,
+    arena: &Bump,
+) -> (Vec<Asked<impl Future<Output = Answered> + use<>>>, Inside) {
+    let written = Vec::new();
+    let mut bodies = Bodies {
+        auction,
+        arena,
+        written,
+    };
+    let mut asked = Vec::with_capacity(invitations.len());
+    let mut inside = Vec::new();
+    for invitation in invitations {
+        let index = invitation.buyer;
+        let buyer = &auction.market.buyers()[index];
+        let patience = Duration::from_millis(buyer.partner.timeout_ms.into());
+        let until = deadline.min(now + patience);
+        let link = links[index].as_ref();
+        let Some(ticket) = admit(buyer, link, now) else {
+            continue;
+        };
+        buyer.events.count(PartnerEvent::Asked);
+        let body = bodies.body(invitation.lots, until.saturating_duration_since(now));
+        if let (Some(link), Some(ticket)) = (link, ticket) {
+            let link = Rc::clone(link);
+            let call = Some(Box::pin(async move { link.ask(body).await }));
+            asked.push(Asked {
+                buyer: index,
+                ticket,
+                until,
+                call,
+            });
+        } else {
+            inside.push((index, body));
+        }
+    }
+    (asked, inside)
 }
 
 /// Asks breaker and quota; the inner `None` is the bidder of this process, which has no breaker.
@@ -205,7 +225,7 @@ fn settle(
     buyer: &Buyer,
     index: usize,
     ticket: Ticket,
-    reply: Option<Result<Reply, Failure>>,
+    reply: Option<Answered>,
     now: Instant,
 ) -> Option<Received> {
     let event = match reply {

@@ -8,7 +8,8 @@ pub(crate) const USD: Currency = Currency(*b"USD");
 /// No price beyond this many units per thousand is believed anywhere.
 const ABSURD: f64 = 1_000_000.0;
 
-/// The price of a float by its shortest decimal form, rounded half to even; `None` where it is negative, not finite or absurd.
+/// The price of a float by its shortest decimal form, rounded half to even; `None` where it is
+/// negative, not finite or absurd.
 pub(crate) fn from_wire(price: f64) -> Option<Cpm> {
     if (0.0..=ABSURD).contains(&price) {
         openrtb::decimal::from_f64(price).map(Cpm)

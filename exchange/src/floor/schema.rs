@@ -64,7 +64,7 @@ struct Reader {
 }
 
 /// Fields that say where a file came from, or speak to bidders in a browser.
-const WITHOUT_EFFECT: [&str; 7] = [
+const WITHOUT_EFFECT: [&str; 8] = [
     "floorProvider",
     "modelTimestamp",
     "modelVersion",
@@ -72,6 +72,7 @@ const WITHOUT_EFFECT: [&str; 7] = [
     "fetchStatus",
     "noFloorSignalBidders",
     "useFetchDataRate",
+    "skipped",
 ];
 
 impl Reader {

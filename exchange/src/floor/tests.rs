@@ -30,7 +30,8 @@ const FILE: &str = r#"{"floorMin":0.10,"floorMinCur":"EUR","data":{"currency":"E
 fn the_rule_file_of_a_publisher_is_obeyed() {
     let price = |imp: &str, country: &str| {
         let request = format!(
-            r#"{{"id":"1","imp":[{{"id":"1",{imp}}}],"device":{{"geo":{{"country":"{country}"}}}}}}"#
+            r#"{{"id":"1","imp":[{{"id":"1",{imp}}}],
+            "device":{{"geo":{{"country":"{country}"}}}}}}"#
         );
         floor_of(FILE, &request, None).unwrap().signalled.0
     };

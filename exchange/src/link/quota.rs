@@ -83,7 +83,10 @@ mod tests {
         /// Over any ten seconds no more than the rate, plus one burst, gets through; and a
         /// sender who keeps to the rate is never refused.
         #[test]
-        fn the_rate_holds(rate in 1_u32..500, gaps in prop::collection::vec(0_u64..20_000, 1..2000)) {
+        fn the_rate_holds(
+            rate in 1_u32..500,
+            gaps in prop::collection::vec(0_u64..20_000, 1..2000),
+        ) {
             let (quota, base) = (Quota::new(rate), start());
             let mut now = base;
             let mut taken = 0_u64;

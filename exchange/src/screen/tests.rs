@@ -270,7 +270,7 @@ proptest! {
     ) {
         let text = |index: usize| {
             let (price, imp, flaw) = bids[index];
-            let flaw = [r#""attr":[3]"#, r#""crid":null"#].get(flaw).map_or(String::new(), |flaw| format!(",{flaw}"));
+            let flaw = [r#","attr":[3]"#, r#","crid":null"#].get(flaw).unwrap_or(&"");
             let deal = if imp == 1 { r#","dealid":"d3","w":728,"h":90"# } else { "" };
             bid(&format!(
                 r#""id":"{index}","impid":"{}","price":{}{deal}{flaw}"#,

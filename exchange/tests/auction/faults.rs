@@ -34,10 +34,12 @@ async fn beside(behaviour: Behaviour, expected: PartnerEvent) {
 #[test]
 fn a_bad_partner_harms_only_itself() {
     on_a_worker(async {
-        let other =
-            r#"{"id":"other","seatbid":[{"bid":[{"id":"b","impid":"1","price":9,"adm":"x"}]}]}"#;
-        let nan = r#"{"id":"@ID","cur":"EUR","seatbid":[{"bid":[{"id":"b","impid":"1","price":NaN,"adm":"x"}]}]}"#;
-        let low = r#"{"id":"@ID","cur":"EUR","seatbid":[{"bid":[{"id":"b","impid":"1","price":-1,"adm":"x"}]}]}"#;
+        let other = r#"{"id":"other","seatbid":[{"bid":[
+            {"id":"b","impid":"1","price":9,"adm":"x"}]}]}"#;
+        let nan = r#"{"id":"@ID","cur":"EUR","seatbid":[{"bid":[
+            {"id":"b","impid":"1","price":NaN,"adm":"x"}]}]}"#;
+        let low = r#"{"id":"@ID","cur":"EUR","seatbid":[{"bid":[
+            {"id":"b","impid":"1","price":-1,"adm":"x"}]}]}"#;
         let cases = [
             (Behaviour::HangAtHeader, PartnerEvent::TimedOut),
             (Behaviour::HangAtBody, PartnerEvent::TimedOut),
