@@ -1,0 +1,170 @@
+//! The REST API under `/v1`, the same for every kind of resource: one set of handlers over the
+//! table of [`Kind`]s. Each answer is computed from one state of the store.
+//!
+//! Handlers block for the disk, a few hundred microseconds each, on the control plane's thread;
+//! the data plane has threads of its own.
+
+mod body;
+mod collection;
+mod item;
+mod merge;
+mod openapi;
+mod presentation;
+mod problem;
+mod system;
+
+pub use merge::merge_patch;
+pub use openapi::document as openapi_document;
+pub use problem::Problem;
+
+use crate::access::{Caller, Deed, authenticate};
+use crate::fault::Fault;
+use crate::resource::Kind;
+use crate::store::Store;
+use axum::Router;
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use axum::routing::{get, post};
+use jiff::Timestamp;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// What the API asks of the node that it runs in.
+pub trait Hooks: Send + Sync + 'static {
+    /// The time.
+    fn now(&self) -> Timestamp;
+
+    /// 256 random bits.
+    fn entropy(&self) -> [u8; 32];
+
+    /// Documents have changed: publish them.
+    fn on_change(&self);
+
+    /// Reads the configuration again and publishes it, or keeps what is.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration.
+    fn reload(&self) -> Result<(), Vec<Fault>>;
+
+    /// The billing statement of an account for a month, `YYYY-MM`; `None` without such an
+    /// account.
+    ///
+    /// # Errors
+    /// Why it cannot be given.
+    fn statement(&self, account: &str, month: &str) -> Result<Option<Value>, String>;
+
+    /// What is not ready; empty where everything is.
+    fn not_ready(&self) -> Vec<String>;
+
+    /// Metrics in Prometheus text.
+    fn metrics(&self) -> String;
+}
+
+/// Settings of the API.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Hashes (SHA-256, hexadecimal) of the operator's keys.
+    pub admin_sha256: Vec<String>,
+    /// Largest body, in bytes.
+    pub max_body_bytes: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            admin_sha256: Vec::new(),
+            max_body_bytes: 1 << 20,
+        }
+    }
+}
+
+pub(crate) struct Api {
+    store: Arc<Store>,
+    hooks: Arc<dyn Hooks>,
+    settings: Settings,
+}
+
+/// The control plane's router: `/v1`, `/livez`, `/readyz` and `/metrics`.
+pub fn router(store: Arc<Store>, hooks: Arc<dyn Hooks>, settings: Settings) -> Router {
+    let api = Arc::new(Api {
+        store,
+        hooks,
+        settings,
+    });
+    Router::new()
+        .route("/v1/{kind}", get(collection::list).post(collection::create))
+        .route(
+            "/v1/{kind}/{id}",
+            get(item::read)
+                .put(item::replace)
+                .patch(item::patch)
+                .delete(item::archive),
+        )
+        .route("/v1/reload", post(system::reload))
+        .route("/v1/statements", get(system::statement))
+        .route("/v1/audit", get(system::audit))
+        .route("/v1/openapi.json", get(openapi::show))
+        .route("/livez", get(system::live))
+        .route("/readyz", get(system::ready))
+        .route("/metrics", get(system::metrics))
+        .fallback(problem::no_route)
+        .method_not_allowed_fallback(problem::no_method)
+        .with_state(api)
+}
+
+impl Api {
+    /// Who is calling.
+    fn caller(&self, parts: &Parts) -> Result<Caller, Problem> {
+        let value = parts
+            .headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok());
+        let secret = value.and_then(|value| {
+            let (scheme, secret) = value.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim())
+        });
+        let Some(secret) = secret else {
+            return Err(Problem::unauthorized(
+                "give a key in `Authorization: Bearer KEY`",
+            ));
+        };
+        let admin = &self.settings.admin_sha256;
+        let caller = self.store.read(|view| authenticate(view, admin, secret))?;
+        caller.ok_or_else(|| Problem::unauthorized("the key is unknown or archived"))
+    }
+
+    /// Who is calling, if they may do this to documents of the kind.
+    fn permitted(&self, parts: &Parts, path: &str, deed: Deed) -> Result<(Caller, Kind), Problem> {
+        let caller = self.caller(parts)?;
+        let Some(kind) = Kind::at(path) else {
+            let known: Vec<&str> = Kind::ALL.iter().map(|kind| kind.path()).collect();
+            let detail = format!(
+                "there is no resource `{path}`{}",
+                crate::fault::suggestion(path, &known)
+            );
+            return Err(Problem::new(StatusCode::NOT_FOUND, detail));
+        };
+        if !caller.may(deed, kind) {
+            let deed = match deed {
+                Deed::Read => "look at",
+                Deed::Write => "change",
+            };
+            let detail = format!("the role {} may not {deed} {kind}", caller.role.word());
+            return Err(Problem::new(StatusCode::FORBIDDEN, detail));
+        }
+        Ok((caller, kind))
+    }
+
+    /// Who is calling, if they run the node.
+    fn operator(&self, parts: &Parts) -> Result<Caller, Problem> {
+        let caller = self.caller(parts)?;
+        if caller.scope().is_some() {
+            let detail = format!("the role {} may not do this", caller.role.word());
+            return Err(Problem::new(StatusCode::FORBIDDEN, detail));
+        }
+        Ok(caller)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,179 @@
+//! The API's description, made from the same table and models as the API itself.
+
+use crate::resource::Kind;
+use axum::Json;
+use serde_json::{Map, Value, json};
+
+/// `GET /v1/openapi.json`
+pub(super) async fn show() -> Json<Value> {
+    Json(document())
+}
+
+/// The description (OpenAPI 3.1).
+pub fn document() -> Value {
+    let mut paths = Map::new();
+    let mut schemas = Map::new();
+    for kind in Kind::ALL {
+        let name = format!("{kind:?}");
+        schemas.insert(name.clone(), kind.schema());
+        paths.insert(format!("/v1/{kind}"), collection(*kind, &name));
+        paths.insert(format!("/v1/{kind}/{{id}}"), item(*kind, &name));
+    }
+    schemas.insert("Problem".to_owned(), problem());
+    for (path, method, summary, parameters) in [
+        (
+            "/v1/reload",
+            "post",
+            "read the configuration again",
+            &[][..],
+        ),
+        (
+            "/v1/statements",
+            "get",
+            "billing statement of an account",
+            &["account", "month"],
+        ),
+        ("/v1/audit", "get", "who changed what", &["limit", "cursor"]),
+        ("/v1/openapi.json", "get", "this description", &[]),
+        ("/livez", "get", "whether the process runs", &[]),
+        ("/readyz", "get", "what is not ready", &[]),
+        ("/metrics", "get", "metrics in Prometheus text", &[]),
+    ] {
+        let parameters: Vec<Value> = parameters.iter().map(|name| in_query(name)).collect();
+        let operation = json!({
+            "summary": summary,
+            "parameters": parameters,
+            "responses": { "200": { "description": "done" }, "default": failed() },
+        });
+        paths.insert(path.to_owned(), json!({ method: operation }));
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": { "title": "Gavel control plane", "version": env!("CARGO_PKG_VERSION") },
+        "security": [{ "key": [] }],
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": { "key": { "type": "http", "scheme": "bearer" } },
+        },
+    })
+}
+
+fn collection(kind: Kind, name: &str) -> Value {
+    let mut listed = vec![in_query("limit"), in_query("cursor"), in_query("archived")];
+    let parents = kind
+        .fixed_fields()
+        .iter()
+        .filter(|field| **field != "currency");
+    listed.extend(parents.map(|field| in_query(field)));
+    let page = json!({
+        "type": "object",
+        "properties": {
+            "items": { "type": "array", "items": schema(name) },
+            "next": { "type": ["string", "null"], "description": "cursor of the next page" },
+        },
+    });
+    let mut methods = json!({
+        "get": {
+            "summary": format!("list {kind}"),
+            "parameters": listed,
+            "responses": { "200": content("a page", &page), "default": failed() },
+        },
+    });
+    if kind != Kind::Floors {
+        methods["post"] = json!({
+            "summary": format!("add to {kind}"),
+            "parameters": [in_query("validate_only"), in_header("Idempotency-Key")],
+            "requestBody": content("the document", &schema(name)),
+            "responses": {
+                "201": content("created", &schema(name)),
+                "200": content("valid, and not kept", &schema(name)),
+                "default": failed(),
+            },
+        });
+    }
+    methods
+}
+
+fn item(kind: Kind, name: &str) -> Value {
+    let changed = || {
+        json!({
+            "200": content("the document as it is now", &schema(name)),
+            "default": failed(),
+        })
+    };
+    let guards = json!([in_query("validate_only"), in_header("If-Match")]);
+    let mut put_answers = changed();
+    put_answers["201"] = content("created", &schema(name));
+    let patch = json!({
+        "content": { "application/merge-patch+json": { "schema": { "type": "object" } } },
+    });
+    let id =
+        json!({ "name": "id", "in": "path", "required": true, "schema": { "type": "string" } });
+    json!({
+        "parameters": [id],
+        "get": { "summary": format!("one of {kind}"), "responses": changed() },
+        "put": {
+            "summary": "replace or create",
+            "parameters": guards,
+            "requestBody": content("the document", &schema(name)),
+            "responses": put_answers,
+        },
+        "patch": {
+            "summary": "change some fields (RFC 7386)",
+            "parameters": guards,
+            "requestBody": patch,
+            "responses": changed(),
+        },
+        "delete": {
+            "summary": "archive",
+            "parameters": guards,
+            "responses": { "204": { "description": "archived" }, "default": failed() },
+        },
+    })
+}
+
+fn schema(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{name}") })
+}
+
+fn content(description: &str, schema: &Value) -> Value {
+    json!({ "description": description, "content": { "application/json": { "schema": schema } } })
+}
+
+fn in_query(name: &str) -> Value {
+    json!({ "name": name, "in": "query", "schema": { "type": "string" } })
+}
+
+fn in_header(name: &str) -> Value {
+    json!({ "name": name, "in": "header", "schema": { "type": "string" } })
+}
+
+fn failed() -> Value {
+    json!({
+        "description": "everything that is wrong",
+        "content": { "application/problem+json": { "schema": schema("Problem") } },
+    })
+}
+
+fn problem() -> Value {
+    let text = json!({ "type": "string" });
+    json!({
+        "type": "object",
+        "required": ["type", "title", "status", "detail", "faults"],
+        "properties": {
+            "type": text,
+            "title": text,
+            "status": { "type": "integer" },
+            "detail": text,
+            "faults": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["pointer", "detail"],
+                    "properties": { "pointer": text, "detail": text },
+                },
+            },
+        },
+    })
+}

@@ -1,0 +1,108 @@
+//! Documents as answers show them.
+
+use super::body::etag;
+use crate::resource::{Advertiser, Campaign, Creative, Kind, LineItem, Resource, Status};
+use crate::serving::{Chain, shown};
+use crate::store::{Record, StoreError, View};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+/// The body of a record: its fields, its id, and what only answers carry. Floors are shown as
+/// the publisher gave them.
+pub(super) fn body(view: &View<'_>, record: &Record, now: Timestamp) -> Result<Value, StoreError> {
+    let mut body = record.body.clone();
+    if record.kind == Kind::Floors {
+        return Ok(body);
+    }
+    body["id"] = record.id.as_str().into();
+    body["version"] = record.version.into();
+    body["updated_at"] = record.updated_at.to_string().into();
+    if let Some(object) = body.as_object_mut().filter(|_| record.kind == Kind::Key) {
+        object.remove("sha256");
+    }
+    if let Resource::LineItem(line_item) = record.resource()? {
+        body["serving"] = serving(view, &record.id, &line_item, now)?;
+    }
+    Ok(body)
+}
+
+/// Like [`body`], for a list, where floors need their id.
+pub(super) fn element(
+    view: &View<'_>,
+    record: &Record,
+    now: Timestamp,
+) -> Result<Value, StoreError> {
+    let body = body(view, record, now)?;
+    if record.kind != Kind::Floors {
+        return Ok(body);
+    }
+    Ok(json!({
+        "id": record.id,
+        "version": record.version,
+        "updated_at": record.updated_at.to_string(),
+        "floors": body,
+    }))
+}
+
+/// An answer that shows one document.
+pub(super) fn answer(status: StatusCode, record: &Record, body: &Value) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "application/json".to_owned()),
+        (header::ETAG, etag(record)),
+        (header::CACHE_CONTROL, "no-store".to_owned()),
+    ];
+    (status, headers, body.to_string()).into_response()
+}
+
+fn serving(
+    view: &View<'_>,
+    id: &str,
+    line_item: &LineItem,
+    now: Timestamp,
+) -> Result<Value, StoreError> {
+    let campaign = campaign(view, &line_item.campaign.0)?;
+    let advertiser = match &campaign {
+        Some(campaign) => advertiser(view, &campaign.advertiser.0)?,
+        None => None,
+    };
+    let mut creatives = Vec::new();
+    for id in &line_item.creatives {
+        creatives.extend(creative(view, &id.0)?);
+    }
+    let chain = Chain {
+        id,
+        line_item,
+        campaign: campaign.as_deref(),
+        advertiser: advertiser.as_deref(),
+        creatives: creatives.iter().map(|creative| &**creative).collect(),
+    };
+    Ok(shown(&chain.reasons(now)))
+}
+
+fn in_use(view: &View<'_>, kind: Kind, id: &str) -> Result<Option<Resource>, StoreError> {
+    let record = view.get(kind, id)?.filter(|record| !record.archived);
+    record.map(|record| record.resource()).transpose()
+}
+
+fn campaign(view: &View<'_>, id: &str) -> Result<Option<Box<Campaign>>, StoreError> {
+    Ok(match in_use(view, Kind::Campaign, id)? {
+        Some(Resource::Campaign(campaign)) => Some(campaign),
+        _ => None,
+    })
+}
+
+fn advertiser(view: &View<'_>, id: &str) -> Result<Option<Box<Advertiser>>, StoreError> {
+    Ok(match in_use(view, Kind::Advertiser, id)? {
+        Some(Resource::Advertiser(advertiser)) => Some(advertiser),
+        _ => None,
+    })
+}
+
+fn creative(view: &View<'_>, id: &str) -> Result<Option<Box<Creative>>, StoreError> {
+    Ok(match in_use(view, Kind::Creative, id)? {
+        Some(Resource::Creative(creative)) if creative.status == Status::Active => Some(creative),
+        _ => None,
+    })
+}

@@ -1,0 +1,343 @@
+//! Advertisers, campaigns, line items and creatives into the bidder's input.
+
+use super::{Compiled, Seller, World, civil, zone};
+use crate::fault::Fault;
+use crate::resource::campaign::Pacing;
+use crate::resource::line_item::{Device, Hours, Targeting};
+use crate::resource::terms::{Audience, Format};
+use crate::resource::{Advertiser, Campaign, Creative, Kind, LineItem, Resource, Status};
+use crate::serving::{Chain, Reason};
+use bidder::catalog as bid;
+use jiff::Timestamp;
+use ledger::store::Budget;
+use ledger::{BudgetPath, BudgetSlot, Micros};
+use std::collections::{HashMap, HashSet};
+
+pub(super) fn compile(
+    world: &World<'_>,
+    now: Timestamp,
+    slot: &mut dyn FnMut(&Budget) -> Option<BudgetSlot>,
+    compiled: &mut Compiled,
+    faults: &mut Vec<Fault>,
+) {
+    let mut wanted: HashSet<(Kind, &str)> = HashSet::new();
+    let mut slots = Slots {
+        slot,
+        known: HashMap::new(),
+    };
+    for (id, resource) in world.iter() {
+        let Resource::LineItem(line_item) = resource else {
+            continue;
+        };
+        let campaign = world.campaign(&line_item.campaign.0);
+        let advertiser = campaign.and_then(|campaign| world.advertiser(&campaign.advertiser.0));
+        let shown = line_item.creatives.iter().map(|id| id.0.as_str());
+        let creatives: Vec<(&str, &Creative)> = shown
+            .filter_map(|id| Some((id, world.active_creative(id)?)))
+            .collect();
+        let chain = Chain {
+            id,
+            line_item,
+            campaign,
+            advertiser,
+            creatives: creatives.iter().map(|(_, creative)| *creative).collect(),
+        };
+        let reasons = chain.reasons(now);
+        let waits = reasons
+            .iter()
+            .all(|reason| matches!(reason, Reason::NotStarted(_)));
+        if !reasons.is_empty() {
+            compiled.not_serving.push((id.to_owned(), reasons));
+        }
+        let (true, Some(campaign), Some(advertiser)) = (waits, campaign, advertiser) else {
+            continue;
+        };
+        let budgets = budgets(id, line_item, campaign, advertiser, now);
+        match slots.path(&budgets, compiled) {
+            Some(path) => {
+                let shown = creatives.iter().map(|(id, _)| (*id).to_owned()).collect();
+                let keys = budgets.into_iter().map(|budget| budget.key).collect();
+                compiled
+                    .bidder
+                    .line_items
+                    .push(bought(id, line_item, shown, path, keys));
+            }
+            None => faults.push(Fault::new(
+                format!("/line_items/{id}"),
+                "the budget book is full",
+            )),
+        }
+        wanted.insert((Kind::Campaign, &line_item.campaign.0));
+        wanted.insert((Kind::Advertiser, &campaign.advertiser.0));
+        wanted.extend(creatives.iter().map(|(id, _)| (Kind::Creative, *id)));
+        compiled.next(campaign, advertiser, now);
+    }
+    for (id, resource) in world.iter() {
+        add(id, resource, &wanted, compiled);
+    }
+}
+
+impl Compiled {
+    fn next(&mut self, campaign: &Campaign, advertiser: &Advertiser, now: Timestamp) {
+        if let Some(end) = campaign.end {
+            self.changes_at(end.0);
+        }
+        if let Some(local) = civil(&zone(advertiser), now) {
+            self.changes_at(local.day_end);
+        }
+    }
+}
+
+/// Adds what some line item needs, and every exchange.
+fn add(id: &str, resource: &Resource, wanted: &HashSet<(Kind, &str)>, compiled: &mut Compiled) {
+    match resource {
+        Resource::Advertiser(advertiser) if wanted.contains(&(Kind::Advertiser, id)) => {
+            compiled.zones.push(zone(advertiser));
+            compiled.bidder.advertisers.push(bid::Advertiser {
+                id: id.to_owned(),
+                name: advertiser.name.0.clone(),
+                currency: advertiser.currency.0,
+                domain: advertiser.domain.0.clone(),
+            });
+        }
+        Resource::Campaign(campaign) if wanted.contains(&(Kind::Campaign, id)) => {
+            compiled.bidder.campaigns.push(bid::Campaign {
+                id: id.to_owned(),
+                advertiser: campaign.advertiser.0.clone(),
+                start_ms: campaign.start.map_or(0, |start| start.0.as_millisecond()),
+                end_ms: campaign.end.map_or(i64::MAX, |end| end.0.as_millisecond()),
+                pacing: match campaign.pacing {
+                    Pacing::Even => bid::Pacing::Even,
+                    Pacing::Asap => bid::Pacing::Asap,
+                },
+            });
+        }
+        Resource::Creative(creative) if wanted.contains(&(Kind::Creative, id)) => {
+            compiled.bidder.creatives.push(shown(id, creative));
+        }
+        Resource::Exchange(seller) if seller.status == Status::Active => {
+            compiled.sellers.push(Seller {
+                id: id.to_owned(),
+                currency: seller.currency.0,
+                billable_event: seller.billable_event,
+                expiry_s: seller.expiry_s.0,
+            });
+        }
+        Resource::Advertiser(_)
+        | Resource::Campaign(_)
+        | Resource::Creative(_)
+        | Resource::Exchange(_)
+        | Resource::LineItem(_)
+        | Resource::Publisher(_)
+        | Resource::Placement(_)
+        | Resource::Floors(_)
+        | Resource::Partner(_)
+        | Resource::Key(_) => {}
+    }
+}
+
+/// The budgets of a line item, narrowest first: a bid draws on all of them.
+fn budgets(
+    id: &str,
+    line_item: &LineItem,
+    campaign: &Campaign,
+    advertiser: &Advertiser,
+    now: Timestamp,
+) -> Vec<Budget> {
+    let currency = advertiser.currency.0;
+    let budget = |key: String, limit: Micros| Budget {
+        key,
+        currency,
+        limit,
+    };
+    let campaign_id = &line_item.campaign.0;
+    let mut budgets = Vec::with_capacity(BudgetPath::MOST);
+    let own = line_item.budget.as_ref();
+    budgets.extend(own.map(|own| budget(format!("line_item:{id}"), own.total.0)));
+    if let (Some(daily), Some(today)) = (campaign.budget.daily, civil(&zone(advertiser), now)) {
+        let key = format!("campaign:{campaign_id}:day:{}", today.date);
+        budgets.push(budget(key, daily.0));
+    }
+    budgets.push(budget(
+        format!("campaign:{campaign_id}"),
+        campaign.budget.total.0,
+    ));
+    let all = advertiser.budget.as_ref();
+    let key = || format!("advertiser:{}", campaign.advertiser.0);
+    budgets.extend(all.map(|all| budget(key(), all.total.0)));
+    budgets
+}
+
+struct Slots<'s> {
+    slot: &'s mut dyn FnMut(&Budget) -> Option<BudgetSlot>,
+    known: HashMap<String, BudgetSlot>,
+}
+
+impl Slots<'_> {
+    fn path(&mut self, budgets: &[Budget], compiled: &mut Compiled) -> Option<BudgetPath> {
+        let mut slots = Vec::with_capacity(budgets.len());
+        for budget in budgets {
+            if let Some(slot) = self.known.get(&budget.key) {
+                slots.push(*slot);
+                continue;
+            }
+            let slot = (self.slot)(budget)?;
+            self.known.insert(budget.key.clone(), slot);
+            compiled.budgets.push(budget.clone());
+            slots.push(slot);
+        }
+        Some(BudgetPath::new(&slots))
+    }
+}
+
+fn bought(
+    id: &str,
+    line_item: &LineItem,
+    creatives: Vec<String>,
+    budget: BudgetPath,
+    budget_keys: Vec<String>,
+) -> bid::LineItem {
+    bid::LineItem {
+        id: id.to_owned(),
+        campaign: line_item.campaign.0.clone(),
+        active: true,
+        max_cpm: line_item.bid.max_cpm.0,
+        targeting: targeting(&line_item.targeting),
+        daily_cap: line_item.frequency.first().map(|rule| rule.max.0 as u16),
+        creatives,
+        budget,
+        budget_keys,
+    }
+}
+
+macro_rules! rule {
+    ($rules:expr) => {
+        $rules
+            .as_ref()
+            .map_or_else(bid::Rule::default, |rules| bid::Rule {
+                include: rules.include.iter().map(|value| value.0.clone()).collect(),
+                exclude: rules.exclude.iter().map(|value| value.0.clone()).collect(),
+            })
+    };
+}
+
+fn targeting(targeting: &Targeting) -> bid::Targeting {
+    let devices = targeting
+        .devices
+        .iter()
+        .flat_map(|device| device_types(*device));
+    bid::Targeting {
+        geo: rule!(targeting.geo),
+        sites: rule!(targeting.sites),
+        apps: rule!(targeting.apps),
+        device_types: bid::Rule {
+            include: devices.copied().collect(),
+            exclude: Vec::new(),
+        },
+        operating_systems: rule!(targeting.operating_systems),
+        formats: targeting
+            .formats
+            .iter()
+            .map(|format| kind(*format))
+            .collect(),
+        sizes: targeting
+            .sizes
+            .iter()
+            .map(|size| (size.w, size.h))
+            .collect(),
+        audience: targeting
+            .audience
+            .as_ref()
+            .map(audience)
+            .unwrap_or_default(),
+        hours: hours(&targeting.hours),
+        exchanges: rule!(targeting.exchanges),
+        publishers: rule!(targeting.publishers),
+        placements: rule!(targeting.placements),
+    }
+}
+
+fn audience(audience: &Audience) -> bid::Audience {
+    let names = |list: &Vec<crate::model::Id>| list.iter().map(|id| id.0.clone()).collect();
+    bid::Audience {
+        include: audience.include.iter().map(names).collect(),
+        exclude: names(&audience.exclude),
+    }
+}
+
+fn hours(hours: &[Hours]) -> bid::Hours {
+    if hours.is_empty() {
+        return bid::Hours::ALL;
+    }
+    let mut open = bid::Hours::NONE;
+    for part in hours {
+        for day in 0..7 {
+            let listed = part.days.iter().any(|listed| *listed as u32 == day);
+            if listed || part.days.is_empty() {
+                open = (part.from.0..part.to.0).fold(open, |open, hour| open.with(day * 24 + hour));
+            }
+        }
+    }
+    open
+}
+
+/// `device.devicetype` of the `AdCOM` list. "Mobile or tablet" without further word (1) counts as
+/// a phone, which it nearly always is.
+fn device_types(device: Device) -> &'static [i64] {
+    match device {
+        Device::Phone => &[1, 4],
+        Device::Tablet => &[5],
+        Device::Desktop => &[2],
+        Device::Tv => &[3, 6, 7],
+        Device::OutOfHome => &[8],
+    }
+}
+
+fn kind(format: Format) -> bid::Format {
+    match format {
+        Format::Banner => bid::Format::Banner,
+        Format::Video => bid::Format::Video,
+        Format::Audio => bid::Format::Audio,
+        Format::Native => bid::Format::Native,
+    }
+}
+
+fn shown(id: &str, creative: &Creative) -> bid::Creative {
+    bid::Creative {
+        id: id.to_owned(),
+        advertiser: creative.advertiser.0.clone(),
+        format: kind(creative.format),
+        w: creative.w.map_or(0, |side| side.0),
+        h: creative.h.map_or(0, |side| side.0),
+        adm: creative.adm.0.clone(),
+        adomain: creative
+            .adomain
+            .iter()
+            .map(|domain| domain.0.clone())
+            .collect(),
+        landing_page: creative.landing_page.0.clone(),
+        bundle: creative.bundle.as_ref().map(|bundle| bundle.0.clone()),
+        attr: creative
+            .attr
+            .iter()
+            .map(|attribute| i64::from(attribute.0))
+            .collect(),
+        cat: creative
+            .cat
+            .iter()
+            .map(|category| category.0.clone())
+            .collect(),
+        cattax: 1,
+        media: bid::Media {
+            mime: creative
+                .mime
+                .as_ref()
+                .map(|mime| mime.0.clone())
+                .unwrap_or_default(),
+            duration_s: creative.duration_s.map_or(0, |seconds| seconds.0),
+            protocol: creative
+                .protocol
+                .map_or(0, |protocol| i64::from(protocol.0)),
+        },
+    }
+}

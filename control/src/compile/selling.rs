@@ -1,0 +1,114 @@
+//! Publishers, placements, floors and partners into the exchange's catalog.
+
+use super::{Compiled, World};
+use crate::fault::Fault;
+use crate::model::{Category, Domain, Id, Tag};
+use crate::resource::publisher::Auction;
+use crate::resource::terms::Format;
+use crate::resource::{Kind, Partner, Publisher, Resource, Status};
+use exchange::catalog as sell;
+use std::sync::Arc;
+
+pub(super) fn compile(world: &World<'_>, compiled: &mut Compiled, faults: &mut Vec<Fault>) {
+    for (id, resource) in world.iter() {
+        match resource {
+            Resource::Publisher(publisher) if publisher.status == Status::Active => {
+                compiled
+                    .exchange
+                    .publishers
+                    .push(seller(id, publisher, world));
+            }
+            Resource::Placement(placement) if placement.status == Status::Active => {
+                let owner = world.get(Kind::Publisher, &placement.publisher.0);
+                if owner.is_some_and(|owner| owner.status() == Status::Active) {
+                    compiled.exchange.placements.push(sell::Placement {
+                        id: id.into(),
+                        publisher: placement.publisher.0.as_str().into(),
+                        tagid: placement.tagid.0.as_str().into(),
+                        floor: placement.floor.map(|floor| floor.0),
+                    });
+                }
+            }
+            Resource::Partner(partner) if partner.status == Status::Active => {
+                match buyer(id, partner) {
+                    Ok(partner) => compiled.exchange.partners.push(partner),
+                    Err(fault) => {
+                        let at = format!("/partners/{id}{}", fault.pointer);
+                        faults.push(Fault::new(at, fault.detail));
+                    }
+                }
+            }
+            Resource::Publisher(_)
+            | Resource::Placement(_)
+            | Resource::Partner(_)
+            | Resource::Floors(_)
+            | Resource::Advertiser(_)
+            | Resource::Campaign(_)
+            | Resource::LineItem(_)
+            | Resource::Creative(_)
+            | Resource::Exchange(_)
+            | Resource::Key(_) => {}
+        }
+    }
+}
+
+fn seller(id: &str, publisher: &Publisher, world: &World<'_>) -> sell::Publisher {
+    let domains = std::iter::once(&publisher.domain).chain(&publisher.domains);
+    sell::Publisher {
+        id: id.into(),
+        name: publisher.name.0.as_str().into(),
+        domains: domains.map(|domain| domain.0.as_str().into()).collect(),
+        bundles: texts(&publisher.bundles, |bundle: &Tag| &bundle.0),
+        currency: publisher.currency.0,
+        revenue_share_ppm: publisher.revenue_share.0,
+        pricing: match publisher.auction {
+            Auction::FirstPrice => sell::Pricing::FirstPrice,
+            Auction::SecondPrice => sell::Pricing::SecondPrice {
+                increment: publisher.increment.0,
+            },
+        },
+        floors: world.floors(id).map(|floors| Arc::clone(floors.rules())),
+        max_qps: publisher.max_qps.0,
+        tmax_ms: publisher.tmax_ms.0,
+        blocked_advertisers: texts(&publisher.blocked_advertisers, |domain: &Domain| &domain.0),
+        blocked_categories: texts(&publisher.blocked_categories, |cat: &Category| &cat.0),
+        requires_creative_id: publisher.requires_creative_id,
+    }
+}
+
+fn buyer(id: &str, partner: &Partner) -> Result<sell::Partner, Fault> {
+    let countries = |exclude: bool| -> Vec<Arc<str>> {
+        let lists = partner.geo.iter();
+        let lists = lists.flat_map(|geo| if exclude { &geo.exclude } else { &geo.include });
+        lists.map(|country| country.0.as_str().into()).collect()
+    };
+    Ok(sell::Partner {
+        id: id.into(),
+        name: partner.name.0.as_str().into(),
+        route: sell::Route::Http(partner.route()?),
+        openrtb: partner.openrtb.word().into(),
+        max_qps: partner.max_qps.0,
+        max_connections: partner.max_connections.0 as u16,
+        timeout_ms: partner.timeout_ms.0,
+        seats: texts(&partner.seats, |seat: &Id| &seat.0),
+        formats: partner.formats.iter().map(|format| kind(*format)).collect(),
+        sizes: partner.sizes.iter().map(|size| (size.w, size.h)).collect(),
+        countries: countries(false),
+        excluded_countries: countries(true),
+    })
+}
+
+fn texts<T>(list: &[T], text: impl Fn(&T) -> &String) -> Vec<Arc<str>> {
+    list.iter()
+        .map(|value| text(value).as_str().into())
+        .collect()
+}
+
+fn kind(format: Format) -> sell::Format {
+    match format {
+        Format::Banner => sell::Format::Banner,
+        Format::Video => sell::Format::Video,
+        Format::Audio => sell::Format::Audio,
+        Format::Native => sell::Format::Native,
+    }
+}

@@ -1,0 +1,283 @@
+use super::*;
+use crate::apply::{Documents, Source, apply};
+use crate::store::Store;
+
+const DOCUMENTS: &str = r#"
+[[advertisers]]
+id = "adv_a"
+name = "A"
+currency = "EUR"
+timezone = "Europe/Paris"
+domain = "a.example"
+budget = { total = "5000" }
+
+[[campaigns]]
+id = "cmp_a"
+advertiser = "adv_a"
+name = "C"
+start = "2026-11-01T00:00:00Z"
+end = "2026-11-23T20:00:00Z"
+budget = { total = "1000", daily = "100" }
+pacing = "asap"
+
+[[line_items]]
+id = "li_a"
+campaign = "cmp_a"
+name = "L"
+bid = { max_cpm = "2.00" }
+frequency = [{ max = 3, per = "day" }]
+creatives = ["cr_a", "cr_b"]
+budget = { total = "10" }
+
+[line_items.targeting]
+geo = { include = ["FRA"] }
+devices = ["phone", "tv"]
+sizes = ["300x250"]
+hours = [{ days = ["tue"], from = 8, to = 10 }]
+audience = { include = [["s1", "s2"]], exclude = ["s3"] }
+
+[[line_items]]
+id = "li_b"
+campaign = "cmp_a"
+name = "L"
+bid = { max_cpm = "1.00" }
+creatives = ["cr_a"]
+
+[[creatives]]
+id = "cr_a"
+advertiser = "adv_a"
+format = "banner"
+w = 300
+h = 250
+adm = "<a>"
+adomain = ["a.example"]
+landing_page = "https://a.example/"
+
+[[creatives]]
+id = "cr_b"
+advertiser = "adv_a"
+format = "banner"
+w = 300
+h = 250
+adm = "<b>"
+adomain = ["a.example"]
+landing_page = "https://a.example/"
+status = "paused"
+
+[[publishers]]
+id = "pub_a"
+name = "P"
+domain = "p.example"
+domains = ["q.example"]
+currency = "EUR"
+revenue_share = "0.85"
+auction = "second_price"
+
+[[placements]]
+id = "plc_a"
+publisher = "pub_a"
+name = "Top"
+tagid = "top"
+floor = "0.5"
+
+[floors.pub_a]
+floorMin = 0.1
+
+[[partners]]
+id = "dsp_a"
+name = "D"
+endpoint = "http://127.0.0.1:9001/bid"
+geo = { include = ["FRA"], exclude = ["DEU"] }
+
+[[exchanges]]
+id = "demo"
+name = "demo"
+currency = "EUR"
+billable_event = "win"
+"#;
+
+fn records(documents: &str) -> Vec<Record> {
+    let store = Store::in_memory().unwrap();
+    let source = Source {
+        name: "d.toml".to_owned(),
+        text: documents.to_owned(),
+    };
+    let documents = Documents::read(&[source]).unwrap();
+    apply(&store, &documents, "test", Timestamp::UNIX_EPOCH).unwrap_or_else(|e| panic!("{e}"));
+    store.all().unwrap()
+}
+
+fn compiled(documents: &str, now: &str) -> Compiled {
+    let mut next = 0;
+    let mut slot = |_: &Budget| {
+        next += 1;
+        Some(BudgetSlot(next - 1))
+    };
+    compile(&records(documents), now.parse().unwrap(), &mut slot).unwrap()
+}
+
+#[test]
+fn a_line_item_becomes_what_the_bidder_reads() {
+    let compiled = compiled(DOCUMENTS, "2026-11-23T12:00:00Z");
+    let [first, second] = compiled.bidder.line_items.as_slice() else {
+        panic!("two line items")
+    };
+    assert_eq!(
+        (first.id.as_str(), first.max_cpm.0, first.daily_cap),
+        ("li_a", 2_000_000, Some(3))
+    );
+    assert_eq!(first.creatives, ["cr_a"], "the paused creative is left out");
+    assert_eq!(first.targeting.device_types.include, [1, 4, 3, 6, 7]);
+    assert_eq!(first.targeting.sizes, [(300, 250)]);
+    assert_eq!(first.targeting.audience.include, [["s1", "s2"]]);
+    let open: Vec<u32> = (0..168)
+        .filter(|hour| first.targeting.hours.contains(*hour))
+        .collect();
+    assert_eq!(open, [32, 33]);
+    assert_eq!(second.targeting.hours, bidder::catalog::Hours::ALL);
+    assert_eq!(
+        first.budget_keys,
+        [
+            "line_item:li_a",
+            "campaign:cmp_a:day:2026-11-23",
+            "campaign:cmp_a",
+            "advertiser:adv_a"
+        ]
+    );
+    assert_eq!(first.budget_keys[1..], second.budget_keys);
+    assert_eq!(first.budget.slots()[1..], *second.budget.slots());
+    let limits: Vec<i64> = compiled
+        .budgets
+        .iter()
+        .map(|budget| budget.limit.0)
+        .collect();
+    assert_eq!(
+        limits,
+        [10_000_000, 100_000_000, 1_000_000_000, 5_000_000_000]
+    );
+    assert_eq!(
+        (compiled.zones.len(), compiled.bidder.advertisers.len()),
+        (1, 1)
+    );
+    assert_eq!(compiled.bidder.creatives.len(), 1);
+    assert!(compiled.not_serving.is_empty());
+}
+
+#[test]
+fn the_exchange_gets_sellers_floors_and_buyers() {
+    let sold = compiled(DOCUMENTS, "2026-11-23T12:00:00Z");
+    let publisher = &sold.exchange.publishers[0];
+    assert_eq!(publisher.domains.len(), 2);
+    assert_eq!(publisher.revenue_share_ppm, 850_000);
+    let increment = ledger::Cpm(10_000);
+    assert_eq!(
+        publisher.pricing,
+        exchange::catalog::Pricing::SecondPrice { increment }
+    );
+    assert_eq!(
+        publisher.floors.as_ref().unwrap().min,
+        Some(ledger::Cpm(100_000))
+    );
+    assert_eq!(
+        sold.exchange.placements[0].floor,
+        Some(ledger::Cpm(500_000))
+    );
+    let partner = &sold.exchange.partners[0];
+    assert_eq!(
+        (partner.countries.len(), partner.excluded_countries.len()),
+        (1, 1)
+    );
+    assert!(matches!(&partner.route, exchange::catalog::Route::Http(at) if at.port == 9001));
+    assert_eq!(sold.sellers[0].billable_event, BillableEvent::Win);
+    let paused = DOCUMENTS.replace("auction = \"second_price\"", "status = \"paused\"");
+    let without = compiled(&paused, "2026-11-23T12:00:00Z").exchange;
+    assert_eq!((without.publishers.len(), without.placements.len()), (0, 0));
+}
+
+#[test]
+fn what_does_not_serve_is_left_out_with_its_reasons() {
+    let ended = compiled(DOCUMENTS, "2026-11-23T20:00:00Z");
+    assert!(ended.bidder.line_items.is_empty() && ended.budgets.is_empty());
+    assert!(
+        ended.bidder.advertisers.is_empty(),
+        "nothing needs the advertiser"
+    );
+    assert_eq!(ended.not_serving.len(), 2);
+    assert_eq!(ended.not_serving[0].1[0].code(), "ended");
+
+    let early = compiled(DOCUMENTS, "2026-10-31T00:00:00Z");
+    assert_eq!(
+        early.bidder.line_items.len(),
+        2,
+        "the bidder keeps the flight itself"
+    );
+    assert_eq!(early.not_serving[0].1[0].code(), "not_started");
+
+    let paused = DOCUMENTS.replace("timezone", "status = \"paused\"\ntimezone");
+    let paused = compiled(&paused, "2026-11-23T12:00:00Z");
+    assert!(paused.bidder.line_items.is_empty());
+    assert_eq!(
+        paused.not_serving[1].1[0].detail(),
+        "advertiser adv_a is paused"
+    );
+}
+
+#[test]
+fn a_new_day_of_the_advertiser_is_a_new_budget() {
+    let day = |now: &str| {
+        let compiled = compiled(DOCUMENTS, now);
+        let next = compiled.next_change.unwrap().to_string();
+        (compiled.budgets[1].key.clone(), next)
+    };
+    let key = |date: &str| format!("campaign:cmp_a:day:{date}");
+    assert_eq!(
+        day("2026-11-21T22:59:59Z"),
+        (key("2026-11-21"), "2026-11-21T23:00:00Z".to_owned())
+    );
+    assert_eq!(
+        day("2026-11-21T23:00:00Z"),
+        (key("2026-11-22"), "2026-11-22T23:00:00Z".to_owned())
+    );
+    let (last, next) = day("2026-11-23T12:00:00Z");
+    assert_eq!(
+        (last, next),
+        (key("2026-11-23"), "2026-11-23T20:00:00Z".to_owned())
+    );
+}
+
+#[test]
+fn a_full_book_and_a_spoilt_record_are_told() {
+    let now = "2026-11-23T12:00:00Z".parse().unwrap();
+    let mut records = records(DOCUMENTS);
+    let faults = compile(&records, now, &mut |_| None).unwrap_err();
+    assert_eq!(faults[0].pointer, "/line_items/li_a");
+    records[0].body["currency"] = "x".into();
+    let faults = compile(&records, now, &mut |_| None).unwrap_err();
+    assert_eq!(faults[0].pointer, "/advertisers/adv_a/currency");
+}
+
+#[test]
+fn the_demo_is_taken_whole() {
+    let sellers = include_str!("../../../fixtures/demo/sellers.toml")
+        .replace("PARTNER_FAST", "127.0.0.1:9001")
+        .replace("PARTNER_SLOW", "127.0.0.1:9002");
+    let both = format!(
+        "{}\n{sellers}",
+        include_str!("../../../fixtures/demo/buyers.toml")
+    );
+    let compiled = compiled(&both, "2026-11-23T12:00:00Z");
+    assert!(
+        compiled.not_serving.is_empty(),
+        "{:?}",
+        compiled.not_serving
+    );
+    assert!(compiled.bidder.line_items.len() >= 3);
+    assert!(
+        compiled
+            .exchange
+            .publishers
+            .iter()
+            .all(|publisher| publisher.floors.is_some())
+    );
+    assert_eq!(compiled.exchange.partners.len(), 2);
+}

@@ -1,0 +1,31 @@
+//! Advertisers: who buys, in which currency, and whose clock a day follows.
+
+use super::Document;
+use super::terms::{Status, Total};
+use crate::model::{Category, Cur, Domain, Name, Timezone, model};
+
+model! {
+    /// An advertiser.
+    pub struct Advertiser {
+        /// Name for people.
+        pub name: Name,
+        /// Currency of its budgets and prices; it never changes.
+        pub currency: Cur,
+        /// Timezone whose days the daily budgets follow.
+        pub timezone: Timezone = Timezone("UTC".to_owned()),
+        /// Its domain, as publishers block it.
+        pub domain: Domain,
+        /// Categories of all its advertisements.
+        pub iab_categories: Vec<Category> = Vec::new(),
+        /// The most that all its campaigns may spend together; absent means no limit.
+        pub budget: Option<Total> = None,
+        /// Whether it buys.
+        pub status: Status = Status::Active,
+    }
+}
+
+impl Document for Advertiser {
+    fn status(&self) -> Status {
+        self.status
+    }
+}

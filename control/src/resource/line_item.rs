@@ -1,0 +1,221 @@
+//! Line items: what is bid, for whom, where, how often and with which creatives.
+
+use super::terms::{Audience, Format, Ids, Places, Sites, Status, Tags, Total};
+use super::{Document, Kind, Reference};
+use crate::fault::Fault;
+use crate::model::{Id, MaxCpm, Name, Size, Whole, choices, model};
+
+choices! {
+    /// How a price is found.
+    pub enum Strategy {
+        /// Always the most.
+        FixedCpm = "fixed_cpm",
+    }
+}
+
+choices! {
+    /// A kind of device.
+    pub enum Device {
+        /// A phone.
+        Phone = "phone",
+        /// A tablet.
+        Tablet = "tablet",
+        /// A desktop or laptop computer.
+        Desktop = "desktop",
+        /// A television set or a device connected to one.
+        Tv = "tv",
+        /// A screen outside the home.
+        OutOfHome = "out_of_home",
+    }
+}
+
+choices! {
+    /// A day of the week.
+    pub enum Day {
+        /// Monday.
+        Monday = "mon",
+        /// Tuesday.
+        Tuesday = "tue",
+        /// Wednesday.
+        Wednesday = "wed",
+        /// Thursday.
+        Thursday = "thu",
+        /// Friday.
+        Friday = "fri",
+        /// Saturday.
+        Saturday = "sat",
+        /// Sunday.
+        Sunday = "sun",
+    }
+}
+
+choices! {
+    /// The time over which impressions are counted.
+    pub enum Period {
+        /// A day of the advertiser's timezone.
+        Day = "day",
+    }
+}
+
+model! {
+    /// What is bid.
+    pub struct Bid {
+        /// How the price is found.
+        pub strategy: Strategy = Strategy::FixedCpm,
+        /// The most that is paid per thousand impressions, in the advertiser's currency.
+        pub max_cpm: MaxCpm,
+    }
+}
+
+model! {
+    /// Hours of some days, in the advertiser's timezone.
+    pub struct Hours {
+        /// Days of the week; empty means every day.
+        pub days: Vec<Day> = Vec::new(),
+        /// First hour, from 0.
+        pub from: Whole<0, 23>,
+        /// Hour at which it ends, up to 24.
+        pub to: Whole<1, 24>,
+    }
+}
+
+model! {
+    /// For whom and where; whatever is left out means any.
+    pub struct Targeting {
+        /// Countries.
+        pub geo: Option<Places> = None,
+        /// Segments of users.
+        pub audience: Option<Audience> = None,
+        /// Kinds of advertisement.
+        pub formats: Vec<Format> = Vec::new(),
+        /// Sizes of banners.
+        pub sizes: Vec<Size> = Vec::new(),
+        /// Kinds of device.
+        pub devices: Vec<Device> = Vec::new(),
+        /// Sites.
+        pub sites: Option<Sites> = None,
+        /// Applications.
+        pub apps: Option<Tags> = None,
+        /// Operating systems, as devices name them.
+        pub operating_systems: Option<Tags> = None,
+        /// Exchanges that call.
+        pub exchanges: Option<Ids> = None,
+        /// Publishers, by the id that requests carry.
+        pub publishers: Option<Tags> = None,
+        /// Placements, by `imp.tagid`.
+        pub placements: Option<Tags> = None,
+        /// Times of the week.
+        pub hours: Vec<Hours> = Vec::new(),
+    }
+}
+
+impl Targeting {
+    fn any() -> Self {
+        Self {
+            geo: None,
+            audience: None,
+            formats: Vec::new(),
+            sizes: Vec::new(),
+            devices: Vec::new(),
+            sites: None,
+            apps: None,
+            operating_systems: None,
+            exchanges: None,
+            publishers: None,
+            placements: None,
+            hours: Vec::new(),
+        }
+    }
+}
+
+model! {
+    /// How often one user may see it.
+    pub struct Frequency {
+        /// At most this many impressions.
+        pub max: Whole<1, 1000>,
+        /// Over this time.
+        pub per: Period,
+    }
+}
+
+model! {
+    /// A line item.
+    pub struct LineItem {
+        /// Id of its campaign; it never changes.
+        pub campaign: Id,
+        /// Name for people.
+        pub name: Name,
+        /// What is bid.
+        pub bid: Bid,
+        /// For whom and where.
+        pub targeting: Targeting = Targeting::any(),
+        /// How often one user may see it; at most one rule.
+        pub frequency: Vec<Frequency> = Vec::new(),
+        /// Ids of the creatives that it shows, of the same advertiser.
+        pub creatives: Vec<Id>,
+        /// What it may spend of its campaign's budget; absent means all.
+        pub budget: Option<Total> = None,
+        /// Whether it buys.
+        pub status: Status = Status::Active,
+    }
+}
+
+impl Document for LineItem {
+    fn check(&self, faults: &mut Vec<Fault>) {
+        if self.creatives.is_empty() {
+            faults.push(Fault::new(
+                "/creatives",
+                "expected at least one creative's id",
+            ));
+        }
+        for (index, creative) in self.creatives.iter().enumerate() {
+            if self.creatives[..index].contains(creative) {
+                let detail = format!("`{}` stands twice", creative.0);
+                faults.push(Fault::new(format!("/creatives/{index}"), detail));
+            }
+        }
+        if self.frequency.len() > 1 {
+            let detail = format!("{} rules, at most 1 allowed", self.frequency.len());
+            faults.push(Fault::new("/frequency", detail));
+        }
+        let lists = self
+            .targeting
+            .audience
+            .iter()
+            .flat_map(|audience| &audience.include);
+        for (index, _) in lists.enumerate().filter(|(_, list)| list.is_empty()) {
+            let pointer = format!("/targeting/audience/include/{index}");
+            faults.push(Fault::new(
+                pointer,
+                "expected at least one segment: nobody would match",
+            ));
+        }
+        let hours = self.targeting.hours.iter().enumerate();
+        for (index, hours) in hours.filter(|(_, hours)| hours.from.0 >= hours.to.0) {
+            let detail = format!("expected an hour after from, {}", hours.from.0);
+            faults.push(Fault::new(format!("/targeting/hours/{index}/to"), detail));
+        }
+    }
+
+    fn references(&self) -> Vec<Reference> {
+        let campaign = Reference {
+            pointer: "/campaign".to_owned(),
+            kind: Kind::Campaign,
+            id: self.campaign.0.clone(),
+        };
+        let creatives = self
+            .creatives
+            .iter()
+            .enumerate()
+            .map(|(index, id)| Reference {
+                pointer: format!("/creatives/{index}"),
+                kind: Kind::Creative,
+                id: id.0.clone(),
+            });
+        std::iter::once(campaign).chain(creatives).collect()
+    }
+
+    fn status(&self) -> Status {
+        self.status
+    }
+}

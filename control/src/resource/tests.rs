@@ -1,0 +1,219 @@
+use super::*;
+use serde_json::json;
+
+fn pointers(kind: Kind, body: &Value) -> Vec<String> {
+    let faults = Resource::read(kind, body).err().unwrap_or_default();
+    assert!(faults.iter().all(|fault| !fault.detail.is_empty()));
+    faults.into_iter().map(|fault| fault.pointer).collect()
+}
+
+/// The smallest bodies of the public contract.
+fn smallest() -> Vec<(Kind, Value)> {
+    vec![
+        (
+            Kind::Advertiser,
+            json!({"name":"Acme","currency":"EUR","timezone":"Europe/Paris",
+                "domain":"acme.example","iab_categories":["IAB2"]}),
+        ),
+        (
+            Kind::Campaign,
+            json!({"advertiser":"adv_a","name":"Spring","start":"2026-11-23T00:00:00Z",
+                "end":"2026-12-23T00:00:00Z","budget":{"total":"3000","daily":"100"},
+                "pacing":"even"}),
+        ),
+        (
+            Kind::LineItem,
+            json!({"campaign":"cmp_a","name":"FR banners",
+                "bid":{"strategy":"fixed_cpm","max_cpm":"2.50"},
+                "targeting":{"geo":{"include":["FRA"]},
+                    "audience":{"include":[["seg_autointent"]],"exclude":["seg_converters"]},
+                    "formats":["banner"],"sizes":["300x250"]},
+                "frequency":[{"max":3,"per":"day"}],"creatives":["cr_a"]}),
+        ),
+        (
+            Kind::Creative,
+            json!({"advertiser":"adv_a","format":"banner","w":300,"h":250,
+                "adm":"<a href=\"${CLICK_URL}\">…</a>","adomain":["acme.example"],
+                "landing_page":"https://acme.example/","attr":[],"cat":["IAB2"]}),
+        ),
+        (
+            Kind::Publisher,
+            json!({"name":"News","domain":"news.example","currency":"EUR",
+                "revenue_share":"0.85","auction":"first_price"}),
+        ),
+        (
+            Kind::Placement,
+            json!({"publisher":"pub_a","name":"Top","tagid":"top"}),
+        ),
+        (
+            Kind::Floors,
+            json!({"data":{"currency":"EUR","modelGroups":[{"default":0.3,
+                "schema":{"fields":["size"]},"values":{"300x250":0.5}}]}}),
+        ),
+        (
+            Kind::Partner,
+            json!({"name":"dsp-1","endpoint":"http://127.0.0.1:9001/bid","openrtb":"2.6",
+                "max_qps":2000,"timeout_ms":80,"seats":["s1"]}),
+        ),
+        (Kind::Exchange, json!({"name":"demo","currency":"EUR"})),
+        (
+            Kind::Key,
+            json!({"name":"ci","role":"viewer","accounts":["adv_a"]}),
+        ),
+    ]
+}
+
+#[test]
+fn the_smallest_bodies_are_taken_and_their_normal_form_is_stable() {
+    let smallest = smallest();
+    assert_eq!(smallest.len(), Kind::ALL.len());
+    for (kind, body) in smallest {
+        let resource =
+            Resource::read(kind, &body).unwrap_or_else(|faults| panic!("{kind}: {faults:?}"));
+        assert_eq!(resource.kind(), kind);
+        assert_eq!(resource.status(), Status::Active);
+        let normal = resource.write();
+        let again = Resource::read(kind, &normal).unwrap();
+        assert_eq!(again.write(), normal, "{kind}");
+    }
+}
+
+#[test]
+fn an_unknown_field_is_refused_everywhere() {
+    for (kind, mut body) in smallest() {
+        body["surprise"] = json!(1);
+        assert_eq!(pointers(kind, &body), ["/surprise"], "{kind}");
+    }
+}
+
+#[test]
+fn each_fault_has_its_pointer() {
+    let cases = [
+        (Kind::Advertiser, "/currency", json!("XYZ")),
+        (Kind::Advertiser, "/timezone", json!("Paris")),
+        (Kind::Advertiser, "/domain", json!("https://acme.example/")),
+        (Kind::Advertiser, "/name", json!("")),
+        (Kind::Advertiser, "/iab_categories/0", json!("Cars")),
+        (Kind::Advertiser, "/status", json!("deleted")),
+        (Kind::Campaign, "/end", json!("2026-11-22T00:00:00Z")),
+        (Kind::Campaign, "/start", json!("2026-11-23")),
+        (Kind::Campaign, "/budget/total", json!("-1")),
+        (Kind::Campaign, "/budget/daily", json!("3000.01")),
+        (Kind::Campaign, "/pacing", json!("slow")),
+        (Kind::LineItem, "/bid/max_cpm", json!("-2.5")),
+        (Kind::LineItem, "/bid/max_cpm", json!(2_500_000)),
+        (Kind::LineItem, "/bid/max_cpm", json!("2.5000001")),
+        (Kind::LineItem, "/bid/strategy", json!("magic")),
+        (Kind::LineItem, "/targeting/sizes/0", json!("300*250")),
+        (Kind::LineItem, "/targeting/geo/include/0", json!("FR")),
+        (Kind::LineItem, "/targeting/audience", json!(["seg_a"])),
+        (
+            Kind::LineItem,
+            "/targeting/audience/include/0",
+            json!("seg_a"),
+        ),
+        (Kind::LineItem, "/targeting/audience/include/0", json!([])),
+        (Kind::LineItem, "/frequency/0/max", json!(0)),
+        (Kind::LineItem, "/frequency/0/per", json!("fortnight")),
+        (Kind::LineItem, "/creatives", json!([])),
+        (Kind::Creative, "/adomain", json!([])),
+        (Kind::Creative, "/w", json!(null)),
+        (Kind::Creative, "/h", json!(0)),
+        (
+            Kind::Creative,
+            "/landing_page",
+            json!("javascript:alert(1)"),
+        ),
+        (Kind::Creative, "/format", json!("hologram")),
+        (Kind::Publisher, "/revenue_share", json!("1.01")),
+        (Kind::Publisher, "/revenue_share", json!(-0.1)),
+        (Kind::Publisher, "/auction", json!("dutch")),
+        (Kind::Placement, "/tagid", json!(" ")),
+        (Kind::Floors, "/data/currency", json!("euro")),
+        (Kind::Partner, "/endpoint", json!("ftp://dsp.example/")),
+        (Kind::Partner, "/endpoint", json!("https://dsp.example/")),
+        (Kind::Partner, "/openrtb", json!("3.0")),
+        (Kind::Partner, "/timeout_ms", json!(0)),
+        (Kind::Exchange, "/billable_event", json!("never")),
+        (Kind::Key, "/accounts", json!([])),
+        (Kind::Key, "/sha256", json!("abc")),
+    ];
+    for (kind, pointer, wrong) in cases {
+        let (_, mut body) = smallest()
+            .into_iter()
+            .find(|(known, _)| *known == kind)
+            .unwrap();
+        let place = match body.pointer_mut(pointer) {
+            Some(place) => place,
+            None => &mut body[&pointer[1..]],
+        };
+        *place = wrong.clone();
+        assert_eq!(pointers(kind, &body), [pointer], "{kind} {wrong}");
+    }
+}
+
+#[test]
+fn several_faults_are_told_together() {
+    let body = json!({"campaign":"cmp_a","nam":"x","bid":{"max_cpm":0},"creatives":["a b"],
+        "targeting":{"hours":[{"from":25,"to":3}]}});
+    let faults = Resource::read(Kind::LineItem, &body).unwrap_err();
+    let told: Vec<&str> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
+    assert_eq!(
+        told,
+        [
+            "/nam",
+            "/name",
+            "/bid/max_cpm",
+            "/targeting/hours/0/from",
+            "/creatives/0"
+        ]
+    );
+    assert!(faults[0].detail.contains("`name`"), "{}", faults[0]);
+}
+
+#[test]
+fn what_is_not_an_object_is_told_as_a_whole() {
+    for kind in Kind::ALL {
+        assert_eq!(pointers(*kind, &json!([])), [""], "{kind}");
+    }
+}
+
+#[test]
+fn a_private_endpoint_must_be_meant() {
+    let partner = |endpoint: &str, allowed: Option<bool>| {
+        let body = json!({"name":"p","endpoint":endpoint,"allow_private":allowed});
+        match Resource::read(Kind::Partner, &body) {
+            Ok(Resource::Partner(partner)) => Some(partner.route().unwrap().allow_private),
+            _ => None,
+        }
+    };
+    assert_eq!(partner("http://127.0.0.1:9/", None), Some(true));
+    assert_eq!(partner("http://127.0.0.1:9/", Some(false)), None);
+    assert_eq!(partner("http://dsp.example/", None), Some(false));
+    assert_eq!(partner("http://dsp.example/", Some(true)), Some(true));
+}
+
+#[test]
+fn ids_begin_with_their_prefix() {
+    assert!(Kind::Advertiser.check_id("adv_acme").is_ok());
+    assert!(Kind::Exchange.check_id("demo").is_ok());
+    for wrong in [
+        "acme",
+        "adv_a b",
+        "adv_/..",
+        "",
+        &format!("adv_{}", "x".repeat(64)),
+    ] {
+        assert_eq!(
+            Kind::Advertiser.check_id(wrong).unwrap_err().pointer,
+            "/id",
+            "{wrong}"
+        );
+    }
+    for kind in Kind::ALL {
+        let id = kind.fresh_id(&[7; 32]);
+        assert!(kind.check_id(&id).is_ok(), "{id}");
+        assert_ne!(id, kind.fresh_id(&[8; 32]));
+        assert_eq!(Kind::at(kind.path()), Some(*kind));
+    }
+}

@@ -1,0 +1,109 @@
+//! Why a line item does not serve, as far as its documents say. What only the bid path knows
+//! (budgets that ran out, caps, no matching request) is told elsewhere.
+
+use crate::resource::{Advertiser, Campaign, Creative, LineItem, Status};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+/// One reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// A document is paused.
+    Paused(String),
+    /// A document was put away, or never was.
+    Archived(String),
+    /// The campaign has not begun.
+    NotStarted(Timestamp),
+    /// The campaign is over.
+    Ended(Timestamp),
+    /// No creative is active.
+    NoCreative,
+}
+
+impl Reason {
+    /// A word for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Paused(_) => "paused",
+            Self::Archived(_) => "archived",
+            Self::NotStarted(_) => "not_started",
+            Self::Ended(_) => "ended",
+            Self::NoCreative => "no_active_creative",
+        }
+    }
+
+    /// A sentence for people.
+    pub fn detail(&self) -> String {
+        match self {
+            Self::Paused(what) => format!("{what} is paused"),
+            Self::Archived(what) => format!("{what} is archived"),
+            Self::NotStarted(start) => format!("the campaign starts at {start}"),
+            Self::Ended(end) => format!("the campaign ended at {end}"),
+            Self::NoCreative => "none of its creatives is active".to_owned(),
+        }
+    }
+}
+
+/// A line item and what it hangs on; what was put away is `None`.
+#[derive(Clone, Debug)]
+pub struct Chain<'d> {
+    /// The line item's id.
+    pub id: &'d str,
+    /// The line item.
+    pub line_item: &'d LineItem,
+    /// Its campaign.
+    pub campaign: Option<&'d Campaign>,
+    /// The advertiser.
+    pub advertiser: Option<&'d Advertiser>,
+    /// Those of its creatives that are active.
+    pub creatives: Vec<&'d Creative>,
+}
+
+impl Chain<'_> {
+    /// Every reason at once; empty where it serves.
+    pub fn reasons(&self, now: Timestamp) -> Vec<Reason> {
+        let mut reasons = Vec::new();
+        let campaign = self.campaign.map(|campaign| campaign.status);
+        let advertiser_id = self.campaign.map(|campaign| campaign.advertiser.0.as_str());
+        let advertiser = self.advertiser.map(|advertiser| advertiser.status);
+        let mut links = vec![
+            (
+                format!("line item {}", self.id),
+                Some(self.line_item.status),
+            ),
+            (format!("campaign {}", self.line_item.campaign.0), campaign),
+        ];
+        links.extend(advertiser_id.map(|id| (format!("advertiser {id}"), advertiser)));
+        for (what, status) in links {
+            match status {
+                Some(Status::Active) => {}
+                Some(Status::Paused) => reasons.push(Reason::Paused(what)),
+                Some(Status::Archived) | None => reasons.push(Reason::Archived(what)),
+            }
+        }
+        if let Some(campaign) = self.campaign {
+            let start = campaign.start.filter(|start| start.0 > now);
+            reasons.extend(start.map(|start| Reason::NotStarted(start.0)));
+            let end = campaign.end.filter(|end| end.0 <= now);
+            reasons.extend(end.map(|end| Reason::Ended(end.0)));
+        }
+        if self.creatives.is_empty() {
+            reasons.push(Reason::NoCreative);
+        }
+        reasons
+    }
+}
+
+/// The reasons as the API shows them.
+pub fn shown(reasons: &[Reason]) -> Value {
+    let told: Vec<Value> = reasons
+        .iter()
+        .map(|reason| json!({ "code": reason.code(), "detail": reason.detail() }))
+        .collect();
+    let status = if told.is_empty() {
+        "serving"
+    } else {
+        "not_serving"
+    };
+    json!({ "status": status, "reasons": told })
+}
