@@ -1,8 +1,9 @@
 //! The program `gavel`.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use clap::{Parser, Subcommand};
-use std::path::PathBuf;
+use gavel::config::Settings;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(Parser)]
@@ -27,6 +28,18 @@ enum Command {
         #[arg(long)]
         example: bool,
     },
+    /// Make the resources as files say: all or none, with the difference shown.
+    Apply {
+        /// The configuration file.
+        #[arg(long, default_value = "gavel.toml")]
+        config: PathBuf,
+        /// Show the difference and change nothing.
+        #[arg(long)]
+        dry_run: bool,
+        /// TOML or JSON files.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -36,6 +49,15 @@ fn main() -> ExitCode {
             Ok(ExitCode::SUCCESS)
         }
         Command::Check { config, .. } => check(&config),
+        Command::Apply {
+            config,
+            dry_run,
+            files,
+        } => settings(&config).and_then(|settings| {
+            let plan = gavel::apply::apply(&settings, &files, dry_run)?;
+            say(&plan.to_string());
+            Ok(ExitCode::SUCCESS)
+        }),
     };
     done.unwrap_or_else(|error| {
         complain(&format!("gavel: {error:#}\n"));
@@ -43,21 +65,25 @@ fn main() -> ExitCode {
     })
 }
 
-fn check(path: &std::path::Path) -> Result<ExitCode> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("{} cannot be read", path.display()))?;
-    match gavel::config::read(&text, std::env::vars()) {
-        Ok(_) => {
-            say(&format!("{}: no faults\n", path.display()));
-            Ok(ExitCode::SUCCESS)
-        }
-        Err(faults) => {
-            for fault in &faults {
-                complain(&format!("{}: {fault}\n", path.display()));
-            }
-            Ok(ExitCode::FAILURE)
-        }
-    }
+fn check(path: &Path) -> Result<ExitCode> {
+    settings(path)?;
+    say(&format!("{}: no faults\n", path.display()));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The settings of a file and the environment, or everything that is wrong with them.
+fn settings(path: &Path) -> Result<Settings> {
+    let name = path.display();
+    let text = std::fs::read_to_string(path).with_context(|| format!("{name} cannot be read"))?;
+    gavel::config::read(&text, std::env::vars())
+        .map(|values| Settings::new(&values))
+        .map_err(|faults| {
+            let lines: Vec<String> = faults
+                .iter()
+                .map(|fault| format!("{name}: {fault}"))
+                .collect();
+            anyhow!("faults in the configuration\n{}", lines.join("\n"))
+        })
 }
 
 #[allow(clippy::print_stdout, reason = "this is what the program has to say")]

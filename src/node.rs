@@ -3,6 +3,7 @@
 use crate::clock;
 use crate::config::Settings;
 use crate::keys;
+use crate::resources;
 use crate::snapshot::Snapshot;
 use crate::telemetry::Telemetry;
 use anyhow::{Context, Result};
@@ -63,11 +64,6 @@ pub fn ledger_file(storage: &Path) -> PathBuf {
     storage.join("ledger.sqlite")
 }
 
-/// Where the resources of a storage directory are.
-pub fn resources_file(storage: &Path) -> PathBuf {
-    storage.join("resources.sqlite")
-}
-
 impl Node {
     /// Opens the stores and makes the shared parts. Nothing is served yet.
     ///
@@ -77,8 +73,7 @@ impl Node {
         std::fs::create_dir_all(&settings.storage)
             .with_context(|| format!("{} cannot be made", settings.storage.display()))?;
         let signer = keys::signer(settings.token_key_file.as_deref(), &settings.storage)?;
-        let resources = control::store::Store::open(&resources_file(&settings.storage))
-            .context("the resources cannot be opened")?;
+        let resources = resources::open(&settings.storage)?;
         let now_s = i64::from(clock::unix_s());
         let store =
             SqliteStore::open(&ledger_file(&settings.storage), now_s, LONGEST_RESERVATION_S)
