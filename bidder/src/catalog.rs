@@ -3,10 +3,13 @@
 //!
 //! Nothing here is on the bid path; the compiled catalog is what these become there.
 
+mod compile;
 mod faults;
 
 use ledger::{BudgetPath, Cpm, Currency};
 
+pub use compile::{Catalog, Party, line_item_key};
+pub(crate) use compile::{Display, Item};
 pub use faults::{Invalid, MAX_CPM, MAX_ID, MAX_LINE_ITEMS, MAX_MARKUP, MAX_VALUES};
 
 /// Everything to buy with. The order of each list is the dense index behind the build.

@@ -248,3 +248,118 @@ fn targeting(faults: &mut Faults<'_>, one: &LineItem) {
         faults.add("targeting.hours", "has no hour");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+    use ledger::{Book, BudgetPath};
+
+    fn faults(change: impl FnOnce(&mut Input)) -> Vec<String> {
+        let mut input = sample::input(&Book::default(), 2);
+        change(&mut input);
+        input
+            .faults()
+            .into_iter()
+            .map(|fault| fault.field)
+            .collect()
+    }
+
+    #[test]
+    fn a_sound_input_has_no_fault() {
+        assert_eq!(faults(|_| ()), Vec::<String>::new());
+    }
+
+    type Change = fn(&mut Input);
+
+    #[test]
+    fn faults_name_their_fields() {
+        let cases: [(Change, &str); 19] = [
+            (
+                |input| input.advertisers[0].domain = "a b".into(),
+                "advertisers[0].domain",
+            ),
+            (|input| input.campaigns[0].end_ms = -1, "campaigns[0].end"),
+            (|input| input.creatives[0].adm.clear(), "creatives[0].adm"),
+            (
+                |input| input.creatives[0].adm = "x".repeat(70_000),
+                "creatives[0].adm",
+            ),
+            (|input| input.creatives[0].h = 0, "creatives[0].w"),
+            (
+                |input| input.creatives[0].adomain.clear(),
+                "creatives[0].adomain",
+            ),
+            (
+                |input| input.creatives[0].landing_page = "ftp://a".into(),
+                "creatives[0].landing_page",
+            ),
+            (
+                |input| input.line_items[1].id = "li_0".into(),
+                "line_items[1].id",
+            ),
+            (|input| input.line_items[1].id.clear(), "line_items[1].id"),
+            (
+                |input| input.line_items[1].campaign = "x".into(),
+                "line_items[1].campaign",
+            ),
+            (
+                |input| input.line_items[1].max_cpm = Cpm(0),
+                "line_items[1].max_cpm",
+            ),
+            (
+                |input| input.line_items[1].max_cpm = Cpm(i64::MAX),
+                "line_items[1].max_cpm",
+            ),
+            (
+                |input| input.line_items[1].daily_cap = Some(0),
+                "line_items[1].frequency",
+            ),
+            (
+                |input| input.line_items[1].creatives.push("x".into()),
+                "line_items[1].creatives",
+            ),
+            (
+                |input| input.line_items[1].budget = BudgetPath::new(&[]),
+                "line_items[1].budget",
+            ),
+            (
+                |input| input.line_items[1].targeting.geo.include = vec!["FR".into()],
+                "line_items[1].targeting.geo",
+            ),
+            (
+                |input| input.line_items[1].targeting.sites.exclude = vec!["a..b".into()],
+                "line_items[1].targeting.sites",
+            ),
+            (
+                |input| input.line_items[1].targeting.audience.include = vec![vec![]],
+                "line_items[1].targeting.audience",
+            ),
+            (
+                |input| input.line_items[1].targeting.hours = crate::catalog::Hours::NONE,
+                "line_items[1].targeting.hours",
+            ),
+        ];
+        for (change, field) in cases {
+            let found = faults(change);
+            assert!(
+                found.iter().any(|found| found == field),
+                "{field}: {found:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_fault_is_told_at_once() {
+        let found = faults(|input| {
+            input.advertisers[0].id = "other".to_owned();
+            input.line_items[0].creatives.clear();
+        });
+        let expected = [
+            "campaigns[0].advertiser",
+            "creatives[0].advertiser",
+            "line_items[0].creatives",
+        ];
+        assert_eq!(found, expected);
+    }
+}

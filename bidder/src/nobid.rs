@@ -1,0 +1,144 @@
+//! Why there is no bid. Not an error: most requests end here.
+
+/// Why there is no bid, in the order of the phases: of several reasons the last one is told,
+/// since it came closest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum NoBid {
+    /// `tmax` leaves no time to answer.
+    InsufficientTime,
+    /// The imp is for the buyers of a deal only, and we are in none.
+    PrivateAuction,
+    /// None of our seats may buy here (`wseat`, `bseat`).
+    SeatNotAllowed,
+    /// No line item may bid now: status, flight, hours or budget.
+    NothingActive,
+    /// No active line item is targeted at this request.
+    NotTargeted,
+    /// No creative fits the imp: format, size, duration, protocol.
+    NoCreative,
+    /// The exchange blocks the advertiser, category, application or attribute.
+    Blocked,
+    /// The imp takes secure resources only, and the markup loads others.
+    NotSecure,
+    /// No advertiser pays in a currency that the request allows, or no rate is known.
+    CurrencyNotAllowed,
+    /// The price is below the floor.
+    BelowFloor,
+    /// Pacing holds back.
+    Paced,
+    /// The line item needs a user id to count impressions, and there is none.
+    UnknownUser,
+    /// The user has seen enough today.
+    FrequencyCapped,
+    /// No budget left on this node.
+    NoBudget,
+    /// Too many bids are open.
+    ReservationsFull,
+}
+
+impl NoBid {
+    /// Every reason, in order.
+    pub const ALL: [NoBid; 15] = [
+        NoBid::InsufficientTime,
+        NoBid::PrivateAuction,
+        NoBid::SeatNotAllowed,
+        NoBid::NothingActive,
+        NoBid::NotTargeted,
+        NoBid::NoCreative,
+        NoBid::Blocked,
+        NoBid::NotSecure,
+        NoBid::CurrencyNotAllowed,
+        NoBid::BelowFloor,
+        NoBid::Paced,
+        NoBid::UnknownUser,
+        NoBid::FrequencyCapped,
+        NoBid::NoBudget,
+        NoBid::ReservationsFull,
+    ];
+
+    /// The place in [`NoBid::ALL`], for an array of counters.
+    pub fn index(self) -> usize {
+        self as usize
+    }
+
+    /// The reason as a metric label.
+    pub fn label(self) -> &'static str {
+        match self {
+            NoBid::InsufficientTime => "insufficient_time",
+            NoBid::PrivateAuction => "private_auction",
+            NoBid::SeatNotAllowed => "seat_not_allowed",
+            NoBid::NothingActive => "nothing_active",
+            NoBid::NotTargeted => "not_targeted",
+            NoBid::NoCreative => "no_creative",
+            NoBid::Blocked => "blocked",
+            NoBid::NotSecure => "not_secure",
+            NoBid::CurrencyNotAllowed => "currency_not_allowed",
+            NoBid::BelowFloor => "below_floor",
+            NoBid::Paced => "paced",
+            NoBid::UnknownUser => "unknown_user",
+            NoBid::FrequencyCapped => "frequency_capped",
+            NoBid::NoBudget => "no_budget",
+            NoBid::ReservationsFull => "reservations_full",
+        }
+    }
+
+    /// `BidResponse.nbr` of the specification; 0 where its list has no word for the reason.
+    pub fn nbr(self) -> i64 {
+        match self {
+            NoBid::ReservationsFull => 1,
+            NoBid::UnknownUser => 8,
+            NoBid::FrequencyCapped => 9,
+            NoBid::InsufficientTime => 15,
+            NoBid::PrivateAuction
+            | NoBid::SeatNotAllowed
+            | NoBid::NothingActive
+            | NoBid::NotTargeted
+            | NoBid::NoCreative
+            | NoBid::Blocked
+            | NoBid::NotSecure
+            | NoBid::CurrencyNotAllowed
+            | NoBid::BelowFloor
+            | NoBid::Paced
+            | NoBid::NoBudget => 0,
+        }
+    }
+}
+
+/// The reason that came closest to a bid.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Closest(Option<NoBid>);
+
+impl Closest {
+    pub(crate) fn note(&mut self, reason: NoBid) {
+        self.0 = self.0.max(Some(reason));
+    }
+
+    pub(crate) fn reason(self) -> NoBid {
+        self.0.unwrap_or(NoBid::NotTargeted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn indexes_and_labels_are_one_to_one() {
+        for (place, reason) in NoBid::ALL.into_iter().enumerate() {
+            assert_eq!(reason.index(), place);
+        }
+        let labels: HashSet<_> = NoBid::ALL.map(NoBid::label).into();
+        assert_eq!(labels.len(), NoBid::ALL.len());
+    }
+
+    #[test]
+    fn the_closest_reason_is_told() {
+        let mut closest = Closest::default();
+        assert_eq!(closest.reason(), NoBid::NotTargeted);
+        for reason in [NoBid::Blocked, NoBid::BelowFloor, NoBid::NoCreative] {
+            closest.note(reason);
+        }
+        assert_eq!(closest.reason(), NoBid::BelowFloor);
+    }
+}

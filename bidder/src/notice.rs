@@ -1,0 +1,451 @@
+//! Notices: what an exchange reports about a bid, priced and checked.
+//!
+//! Whoever owns the socket verifies the token first; here its claims and the text of the macros
+//! become a price, or the reason why nothing is charged. Then [`event`] makes the event that the
+//! ledger writes.
+
+use crate::TEST_PARTNER;
+use crate::catalog::Party;
+use crate::exchange::Billable;
+use ledger::event::Kind;
+use ledger::token::{Claims, Side};
+use ledger::{Cpm, Currency, Event, ReservationId};
+
+/// Which address was called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// `nurl`.
+    Win,
+    /// `burl`.
+    Bill,
+    /// `lurl`.
+    Loss,
+    /// The pixel.
+    Impression,
+    /// The click.
+    Click,
+}
+
+impl Notice {
+    /// The event of the ledger that the notice is: the one that the exchange bills is a charge.
+    pub fn kind(self, billable: Billable) -> Kind {
+        match (self, billable) {
+            (Notice::Bill, Billable::Burl)
+            | (Notice::Win, Billable::Win)
+            | (Notice::Impression, Billable::Impression) => Kind::Bill,
+            // A `burl` that we did not write says no more than that the bid was won.
+            (Notice::Win | Notice::Bill, _) => Kind::Win,
+            (Notice::Loss, _) => Kind::Loss,
+            (Notice::Impression, _) => Kind::Impression,
+            (Notice::Click, _) => Kind::Click,
+        }
+    }
+}
+
+/// Why a notice charges nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Refusal {
+    /// The claims are not those of a bid of ours.
+    #[error("the token belongs to the other side of the trade")]
+    OtherSide,
+    /// The bid answered a test.
+    #[error("the bid answered a test request, which is never billed")]
+    Test,
+    /// The line item is not known any more.
+    #[error("the line item is unknown")]
+    UnknownLineItem,
+    /// There is no price.
+    #[error("the price is missing")]
+    NoPrice,
+    /// The exchange did not fill in its macro.
+    #[error("the price is a macro that was not filled in")]
+    Unresolved,
+    /// The exchange audits the creative (section 4.4).
+    #[error("the price is an audit, not an impression")]
+    Audit,
+    /// The price is no decimal number.
+    #[error("the price is not a decimal number")]
+    NotANumber,
+    /// The price is below 0.
+    #[error("the price is negative")]
+    Negative,
+    /// The price is beyond any market.
+    #[error("the price is beyond any market")]
+    Absurd,
+    /// The price is higher than what was bid.
+    #[error("the price is above the bid")]
+    AboveBid,
+    /// The currency is another than that of the bid.
+    #[error("the currency is not that of the bid")]
+    WrongCurrency,
+}
+
+impl Refusal {
+    /// Every reason, in order.
+    pub const ALL: [Refusal; 11] = [
+        Refusal::OtherSide,
+        Refusal::Test,
+        Refusal::UnknownLineItem,
+        Refusal::NoPrice,
+        Refusal::Unresolved,
+        Refusal::Audit,
+        Refusal::NotANumber,
+        Refusal::Negative,
+        Refusal::Absurd,
+        Refusal::AboveBid,
+        Refusal::WrongCurrency,
+    ];
+
+    /// The place in [`Refusal::ALL`], for an array of counters.
+    pub fn index(self) -> usize {
+        self as usize
+    }
+
+    /// The reason as a metric label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Refusal::OtherSide => "other_side",
+            Refusal::Test => "test",
+            Refusal::UnknownLineItem => "unknown_line_item",
+            Refusal::NoPrice => "no_price",
+            Refusal::Unresolved => "unresolved_macro",
+            Refusal::Audit => "audit",
+            Refusal::NotANumber => "not_a_number",
+            Refusal::Negative => "negative",
+            Refusal::Absurd => "absurd",
+            Refusal::AboveBid => "above_bid",
+            Refusal::WrongCurrency => "wrong_currency",
+        }
+    }
+}
+
+/// The clearing price of a win or billing notice.
+///
+/// An empty `currency` and an unresolved `${AUCTION_CURRENCY}` mean the currency of the bid,
+/// since exchanges often leave it out.
+///
+/// # Errors
+/// Why nothing is charged.
+pub fn clearing_price(
+    claims: &Claims<'_>,
+    price: Option<&str>,
+    currency: Option<&str>,
+) -> Result<Cpm, Refusal> {
+    let currency = currency.unwrap_or_default();
+    let own = Currency(claims.currency);
+    if !currency.is_empty() && !is_macro(currency) && currency != own.code() {
+        return Err(Refusal::WrongCurrency);
+    }
+    let cpm = parse(price.unwrap_or_default())?;
+    if cpm.0 > claims.cpm {
+        Err(Refusal::AboveBid)
+    } else {
+        Ok(cpm)
+    }
+}
+
+/// Whether a text is a macro of the specification that nobody filled in, plain or escaped once.
+fn is_macro(text: &str) -> bool {
+    ["${", "%24%7B", "%24%7b"]
+        .iter()
+        .any(|start| text.starts_with(start))
+}
+
+/// A price of the wire in micros per thousand, exactly; beyond six decimals half to even.
+///
+/// # Errors
+/// It is no decimal number of 0 or more. Exponents are refused.
+pub fn parse(text: &str) -> Result<Cpm, Refusal> {
+    if text.is_empty() {
+        return Err(Refusal::NoPrice);
+    }
+    if is_macro(text) {
+        return Err(Refusal::Unresolved);
+    }
+    if text == "AUDIT" {
+        return Err(Refusal::Audit);
+    }
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let plain = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    let any = !whole.is_empty() || !fraction.is_empty();
+    if !any || !plain(whole) || !plain(fraction) {
+        return Err(Refusal::NotANumber);
+    }
+    let whole = whole.trim_start_matches('0');
+    // Twelve digits before the point are a trillion: the sum below stays far within 64 bits.
+    if whole.len() > 12 {
+        return Err(if negative {
+            Refusal::Negative
+        } else {
+            Refusal::Absurd
+        });
+    }
+    let digit = |byte: u8| i64::from(byte - b'0');
+    let number = |part: &[u8]| part.iter().fold(0, |sum, byte| sum * 10 + digit(*byte));
+    let fraction = fraction.as_bytes();
+    let (kept, rest) = fraction.split_at(fraction.len().min(6));
+    let missing = 6 - kept.len() as u32;
+    let mut micros = number(whole.as_bytes()) * 1_000_000 + number(kept) * 10_i64.pow(missing);
+    if let Some((first, rest)) = rest.split_first() {
+        let more = rest.iter().any(|byte| *byte != b'0');
+        let up = match digit(*first) {
+            0..5 => false,
+            5 => more || micros % 2 == 1,
+            _ => true,
+        };
+        micros += i64::from(up);
+    }
+    match (negative, micros) {
+        (true, 1..) => Err(Refusal::Negative),
+        (false, micros) if Cpm(micros) > ledger::event::MAX_CPM => Err(Refusal::Absurd),
+        _ => Ok(Cpm(micros)),
+    }
+}
+
+/// What came with a notice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fields<'f> {
+    /// `${AUCTION_PRICE}`, parameter `p`.
+    pub price: Option<&'f str>,
+    /// `${AUCTION_CURRENCY}`, parameter `c`.
+    pub currency: Option<&'f str>,
+    /// `${AUCTION_LOSS}`, parameter `r`.
+    pub reason: Option<&'f str>,
+}
+
+/// The event of a notice at `at_ms` (unix milliseconds), whose claims were verified.
+///
+/// A bill is charged at the clearing price; a pixel that is the bill has none and is charged at
+/// the bid. A loss or a plain win needs no price that can be read.
+///
+/// # Errors
+/// Why nothing is written.
+pub fn event(
+    notice: Notice,
+    billable: Billable,
+    claims: &Claims<'_>,
+    fields: Fields<'_>,
+    party: Option<Party<'_>>,
+    at_ms: i64,
+) -> Result<Event, Refusal> {
+    if claims.side != Side::Bidder {
+        return Err(Refusal::OtherSide);
+    }
+    if claims.partner == TEST_PARTNER {
+        return Err(Refusal::Test);
+    }
+    let party = party.ok_or(Refusal::UnknownLineItem)?;
+    let kind = notice.kind(billable);
+    let told = clearing_price(claims, fields.price, fields.currency);
+    let cpm = match (kind, notice) {
+        (Kind::Bill, Notice::Impression) => Cpm(claims.cpm),
+        (Kind::Bill, _) => told?,
+        _ => told.unwrap_or(Cpm(claims.cpm)),
+    };
+    let reason = fields
+        .reason
+        .and_then(|reason| reason.parse().ok())
+        .unwrap_or_default();
+    let id = |(epoch, slot, generation)| (epoch, ReservationId { slot, generation });
+    Ok(Event {
+        kind,
+        key: claims.key,
+        at_ms,
+        exchange: claims.exchange.to_owned(),
+        seat: claims.seat.to_owned(),
+        advertiser: party.advertiser.to_owned(),
+        line_item: claims.line_item.to_owned(),
+        creative: claims.creative.to_owned(),
+        publisher: claims.publisher.to_owned(),
+        placement: claims.placement.to_owned(),
+        partner: String::new(),
+        cpm,
+        bid: Cpm(claims.cpm),
+        currency: Currency(claims.currency),
+        share_ppm: 0,
+        reason,
+        budgets: party.budgets.to_vec(),
+        reservation: claims.reservation.map(id),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn claims() -> Claims<'static> {
+        Claims {
+            side: Side::Bidder,
+            expires_at: 1,
+            key: [1; 16],
+            reservation: Some((1, 2, 3)),
+            cpm: 2_500_000,
+            currency: *b"EUR",
+            user: 0,
+            exchange: "demo",
+            seat: "adv_acme",
+            auction: "a",
+            imp: "1",
+            bid: "b",
+            line_item: "li_1",
+            creative: "cr_1",
+            publisher: "",
+            placement: "",
+            partner: "",
+            url: "",
+        }
+    }
+
+    #[test]
+    fn prices_are_read_exactly() {
+        for (text, micros) in [
+            ("2.5", 2_500_000),
+            ("0", 0),
+            (".5", 500_000),
+            ("3.", 3_000_000),
+            ("-0.0", 0),
+            ("00012.000001", 12_000_001),
+            ("0.0000005", 0),
+            ("0.0000015", 2),
+            ("0.00000050000001", 1),
+            ("0.9999999", 1_000_000),
+        ] {
+            assert_eq!(parse(text), Ok(Cpm(micros)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_price_is_refused_with_its_reason() {
+        for (text, refusal) in [
+            ("", Refusal::NoPrice),
+            ("${AUCTION_PRICE}", Refusal::Unresolved),
+            ("%24%7BAUCTION_PRICE%7D", Refusal::Unresolved),
+            ("AUDIT", Refusal::Audit),
+            ("1e3", Refusal::NotANumber),
+            ("1,5", Refusal::NotANumber),
+            ("+1", Refusal::NotANumber),
+            (" 1", Refusal::NotANumber),
+            (".", Refusal::NotANumber),
+            ("NaN", Refusal::NotANumber),
+            ("-0.01", Refusal::Negative),
+            ("-9999999999999999999", Refusal::Negative),
+            ("9999999999999999999", Refusal::Absurd),
+            ("999999999999", Refusal::Absurd),
+        ] {
+            assert_eq!(parse(text), Err(refusal), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn six_decimals_come_back(micros in 0i64..1_000_000_000_000) {
+            let text = format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000);
+            prop_assert_eq!(parse(&text), Ok(Cpm(micros)));
+        }
+
+        #[test]
+        fn no_text_breaks_it(text in ".{0,40}") {
+            if let Ok(cpm) = parse(&text) {
+                prop_assert!(cpm >= Cpm(0));
+            }
+        }
+    }
+
+    #[test]
+    fn a_price_is_held_to_the_bid() {
+        let price = |price, currency| clearing_price(&claims(), Some(price), Some(currency));
+        assert_eq!(price("2.5", "EUR"), Ok(Cpm(2_500_000)));
+        assert_eq!(price("2.5", ""), Ok(Cpm(2_500_000)));
+        assert_eq!(price("2.5", "${AUCTION_CURRENCY}"), Ok(Cpm(2_500_000)));
+        assert_eq!(price("2.500001", "EUR"), Err(Refusal::AboveBid));
+        assert_eq!(price("2.5", "USD"), Err(Refusal::WrongCurrency));
+    }
+
+    #[test]
+    fn one_notice_of_an_exchange_is_the_bill() {
+        let notices = [
+            Notice::Win,
+            Notice::Bill,
+            Notice::Loss,
+            Notice::Impression,
+            Notice::Click,
+        ];
+        for billable in [Billable::Burl, Billable::Win, Billable::Impression] {
+            let bills = notices
+                .iter()
+                .filter(|notice| notice.kind(billable) == Kind::Bill);
+            assert_eq!(bills.count(), 1);
+        }
+    }
+
+    #[test]
+    fn an_event_is_made_of_its_claims() {
+        let budgets = ["b".to_owned()];
+        let party = Some(Party {
+            advertiser: "adv_acme",
+            budgets: &budgets,
+        });
+        let make = |notice, billable, claims: &Claims<'_>, price, party| {
+            let fields = Fields {
+                price: Some(price),
+                currency: None,
+                reason: Some("102"),
+            };
+            event(notice, billable, claims, fields, party, 9)
+        };
+        let bill = make(Notice::Bill, Billable::Burl, &claims(), "1.5", party).unwrap();
+        assert_eq!(
+            (bill.kind, bill.cpm, bill.bid),
+            (Kind::Bill, Cpm(1_500_000), Cpm(2_500_000))
+        );
+        assert_eq!(
+            bill.reservation,
+            Some((
+                1,
+                ReservationId {
+                    slot: 2,
+                    generation: 3
+                }
+            ))
+        );
+        assert_eq!((&*bill.budgets, bill.at_ms), (&budgets[..], 9));
+        let pixel = make(
+            Notice::Impression,
+            Billable::Impression,
+            &claims(),
+            "",
+            party,
+        )
+        .unwrap();
+        assert_eq!((pixel.kind, pixel.cpm), (Kind::Bill, Cpm(2_500_000)));
+        let loss = make(Notice::Loss, Billable::Burl, &claims(), "", party).unwrap();
+        assert_eq!((loss.kind, loss.reason), (Kind::Loss, 102));
+        let refused = |claims: &Claims<'_>, price, party| {
+            make(Notice::Bill, Billable::Burl, claims, price, party).unwrap_err()
+        };
+        assert_eq!(refused(&claims(), "9", party), Refusal::AboveBid);
+        assert_eq!(refused(&claims(), "1", None), Refusal::UnknownLineItem);
+        let test = Claims {
+            partner: TEST_PARTNER,
+            ..claims()
+        };
+        assert_eq!(refused(&test, "1", party), Refusal::Test);
+        let sold = Claims {
+            side: Side::Exchange,
+            ..claims()
+        };
+        assert_eq!(refused(&sold, "1", party), Refusal::OtherSide);
+    }
+
+    #[test]
+    fn refusals_count_for_themselves() {
+        for (place, refusal) in Refusal::ALL.into_iter().enumerate() {
+            assert_eq!(refusal.index(), place);
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Reservation: of all offers for an imp the best one that caps and leases allow.
+//!
+//! The full price is held on every budget of the line item before the bid leaves. Nothing waits:
+//! a lease that refuses hands the imp to the next offer. Bounded in how many offers are tried.
+
+use crate::catalog::{Catalog, Item};
+use crate::nobid::Closest;
+use crate::{FrequencyCaps, NoBid, Plan};
+use audience::UserKey;
+use ledger::{Book, Cpm, Refused, ReservationId, Reservations};
+
+/// Offers that a lease may refuse before the imp is left alone.
+const MOST_REFUSALS: u32 = 8;
+/// Offers that are tried at all.
+const MOST_TRIES: u32 = 64;
+
+/// What a bid takes from, shared by all serving threads.
+#[derive(Clone, Copy)]
+pub struct Runtime<'r> {
+    /// Open bids.
+    pub reservations: &'r Reservations,
+    /// Leases.
+    pub book: &'r Book,
+    /// Impressions by user.
+    pub caps: &'r FrequencyCaps,
+    /// Which run of this node the reservations belong to.
+    pub epoch: u32,
+}
+
+/// A bid that could be made for an imp.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Offer {
+    /// The price in the currency in which offers are compared.
+    pub(crate) rank: Cpm,
+    /// Decides between equal ranks.
+    pub(crate) tie: u64,
+    pub(crate) item: u32,
+    pub(crate) creative: u32,
+    pub(crate) price: Cpm,
+}
+
+/// When and for whom.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Holder {
+    pub(crate) user: Option<UserKey>,
+    pub(crate) now_s: u32,
+    pub(crate) expires_at: u32,
+    /// A test takes nothing from anybody.
+    pub(crate) test: bool,
+}
+
+/// Takes the best offer that can be paid for, out of `offers`, and counts in `refusals` what
+/// leases refused.
+pub(crate) fn best(
+    offers: &mut Vec<Offer>,
+    holder: Holder,
+    catalog: &Catalog,
+    plan: &Plan,
+    runtime: Runtime<'_>,
+    refusals: &mut u32,
+    closest: &mut Closest,
+) -> Option<(Offer, Option<ReservationId>)> {
+    let most = *refusals + MOST_REFUSALS;
+    for _ in 0..MOST_TRIES {
+        let ranked = offers.iter().enumerate();
+        let (at, _) = ranked.max_by_key(|(_, offer)| (offer.rank, offer.tie))?;
+        let offer = offers.swap_remove(at);
+        if holder.test {
+            return Some((offer, None));
+        }
+        let item = &catalog.items[offer.item as usize];
+        let reason = match hold(
+            item,
+            offer.price,
+            holder,
+            plan.day(item.advertiser),
+            runtime,
+        ) {
+            Ok(reservation) => return Some((offer, Some(reservation))),
+            Err(reason) => reason,
+        };
+        closest.note(reason);
+        *refusals += u32::from(reason == NoBid::NoBudget);
+        if reason == NoBid::ReservationsFull || *refusals == most {
+            return None;
+        }
+    }
+    None
+}
+
+/// Holds one impression of the user's cap and the full price, or neither.
+fn hold(
+    item: &Item,
+    price: Cpm,
+    holder: Holder,
+    day: u32,
+    runtime: Runtime<'_>,
+) -> Result<ReservationId, NoBid> {
+    let Runtime {
+        reservations,
+        book,
+        caps,
+        ..
+    } = runtime;
+    let (now_s, expires_at) = (holder.now_s, holder.expires_at);
+    let capped = item
+        .daily_cap
+        .map(|cap| holder.user.map(|user| (user, cap)));
+    if let Some(user) = capped {
+        let (user, cap) = user.ok_or(NoBid::UnknownUser)?;
+        caps.reserve(user, item.key, (cap, day), now_s, expires_at)
+            .map_err(|_| NoBid::FrequencyCapped)?;
+    }
+    let amount = price.most_per_impression();
+    reservations
+        .open(book, &item.budget, amount, expires_at)
+        .map_err(|refused| {
+            if let Some(Some((user, _))) = capped {
+                caps.release(user, item.key, expires_at);
+            }
+            match refused {
+                Refused::Budget(_) => NoBid::NoBudget,
+                Refused::Full => NoBid::ReservationsFull,
+            }
+        })
+}

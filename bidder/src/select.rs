@@ -1,0 +1,121 @@
+//! Selection: which line items are targeted at a request.
+//!
+//! Dimensions are applied from the rarest to the commonest. While many line items are left, whole
+//! words are intersected; as soon as few are, each one is asked. Either way the work stops when
+//! nobody is left. Cost: 1 to 3 µs for ten thousand line items; no allocation once a
+//! [`Selection`] has the size of the index.
+
+use crate::bits;
+use crate::index::{Dimension, Groups, Index};
+use crate::intake::Features;
+
+/// The dimensions of a request; the placement belongs to each imp.
+const DIMENSIONS: [Dimension; 8] = [
+    Dimension::Geo,
+    Dimension::Inventory,
+    Dimension::DeviceType,
+    Dimension::OperatingSystem,
+    Dimension::Audience,
+    Dimension::Exchange,
+    Dimension::Publisher,
+    Dimension::Slot,
+];
+
+/// The buffers of a selection, reused from request to request.
+#[derive(Debug, Default)]
+pub(crate) struct Selection {
+    words: Vec<u64>,
+    union: Vec<u64>,
+    /// What was selected, ascending.
+    pub(crate) items: Vec<u32>,
+}
+
+impl Selection {
+    /// Selects the line items of `active` that are targeted at the request; `groups` are their
+    /// segments, by line item.
+    pub(crate) fn run(
+        &mut self,
+        index: &Index,
+        active: &[u64],
+        features: &Features,
+        groups: &[Groups],
+    ) {
+        self.items.clear();
+        self.words.clear();
+        self.words.extend_from_slice(active);
+        let mut listed = false;
+        for dimension in order(index, features) {
+            let values = features.values(dimension);
+            let postings = index.of(dimension);
+            if listed {
+                self.items.retain(|&item| postings.admits(values, item));
+                if self.items.is_empty() {
+                    return;
+                }
+            } else {
+                listed = self.narrow(index, dimension, values);
+            }
+        }
+        if !listed {
+            bits::list(&self.words, &mut self.items);
+        }
+        let unsure = features.segments_dropped();
+        let refusers = &index.of(Dimension::Audience).refusers;
+        self.items.retain(|&item| {
+            let others = &groups[item as usize].others;
+            others.iter().all(|group| features.in_any(group))
+                && !(unsure && refusers.contains(item))
+        });
+    }
+
+    /// Intersects the words with a dimension. Says whether what is left was listed, because it
+    /// is little.
+    fn narrow(&mut self, index: &Index, dimension: Dimension, values: &[u32]) -> bool {
+        let postings = index.of(dimension);
+        let of = |value: &u32| &postings.values[*value as usize];
+        let few = index.words as u32 / 2;
+        if postings.constrained {
+            if postings.estimate(values) <= few {
+                postings.open.list_common(&self.words, &mut self.items);
+                for value in values {
+                    of(value).0.list_common(&self.words, &mut self.items);
+                }
+                self.items.sort_unstable();
+                self.items.dedup();
+                self.items
+                    .retain(|&item| !values.iter().any(|value| of(value).1.contains(item)));
+                return true;
+            }
+            self.union.clear();
+            self.union.resize(index.words, 0);
+            postings.open.add_to(&mut self.union);
+            for value in values {
+                of(value).0.add_to(&mut self.union);
+            }
+            for (word, union) in self.words.iter_mut().zip(&self.union) {
+                *word &= union;
+            }
+        }
+        for value in values {
+            of(value).1.remove_from(&mut self.words);
+        }
+        let little = bits::population(&self.words) <= few;
+        if little {
+            bits::list(&self.words, &mut self.items);
+        }
+        little
+    }
+}
+
+/// The dimensions of a request that can exclude anybody, the rarest first.
+fn order(index: &Index, features: &Features) -> impl Iterator<Item = Dimension> {
+    let mut ranked = DIMENSIONS.map(|dimension| {
+        let estimate = index.of(dimension).estimate(features.values(dimension));
+        (estimate, dimension)
+    });
+    ranked.sort_unstable_by_key(|(estimate, _)| *estimate);
+    ranked.into_iter().map(|(_, dimension)| dimension)
+}
+
+#[cfg(test)]
+mod tests;
