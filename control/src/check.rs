@@ -95,6 +95,10 @@ pub fn check(
             )
         }));
     }
+    if kind == Kind::Key && body["sha256"].is_null() {
+        let detail = "is required here; only POST /v1/keys makes a secret";
+        faults.push(Fault::new("/sha256", detail));
+    }
     let owner = owner(view, id, &resource, allowed, &mut faults)?;
     unique_names(view, id, &resource, &mut faults)?;
     if !faults.is_empty() {

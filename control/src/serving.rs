@@ -1,6 +1,7 @@
 //! Why a line item does not serve, as far as its documents say. What only the bid path knows
 //! (budgets that ran out, caps, no matching request) is told elsewhere.
 
+use crate::resource::terms::Format;
 use crate::resource::{Advertiser, Campaign, Creative, LineItem, Status};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -18,6 +19,8 @@ pub enum Reason {
     Ended(Timestamp),
     /// No creative is active.
     NoCreative,
+    /// No active creative has one of the targeted formats and sizes.
+    NoFittingCreative,
 }
 
 impl Reason {
@@ -29,6 +32,7 @@ impl Reason {
             Self::NotStarted(_) => "not_started",
             Self::Ended(_) => "ended",
             Self::NoCreative => "no_active_creative",
+            Self::NoFittingCreative => "no_fitting_creative",
         }
     }
 
@@ -40,6 +44,9 @@ impl Reason {
             Self::NotStarted(start) => format!("the campaign starts at {start}"),
             Self::Ended(end) => format!("the campaign ended at {end}"),
             Self::NoCreative => "none of its creatives is active".to_owned(),
+            Self::NoFittingCreative => {
+                "none of its active creatives has a targeted format and size".to_owned()
+            }
         }
     }
 }
@@ -89,9 +96,28 @@ impl Chain<'_> {
         }
         if self.creatives.is_empty() {
             reasons.push(Reason::NoCreative);
+        } else if !self
+            .creatives
+            .iter()
+            .any(|creative| fits(self.line_item, creative))
+        {
+            reasons.push(Reason::NoFittingCreative);
         }
         reasons
     }
+}
+
+fn fits(line_item: &LineItem, creative: &Creative) -> bool {
+    let targeting = &line_item.targeting;
+    let format = targeting.formats.is_empty() || targeting.formats.contains(&creative.format);
+    let sized = creative.format == Format::Banner && !targeting.sizes.is_empty();
+    let size = || {
+        targeting.sizes.iter().any(|size| {
+            let (w, h) = (creative.w.map(|w| w.0), creative.h.map(|h| h.0));
+            w == Some(size.w) && h == Some(size.h)
+        })
+    };
+    format && (!sized || size())
 }
 
 /// The reasons as the API shows them.

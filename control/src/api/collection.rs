@@ -131,6 +131,10 @@ impl New<'_> {
     fn create(&self, view: &View<'_>, mut given: Value) -> Result<Created, Problem> {
         let now = self.api.hooks.now();
         let id = split(self.kind, &mut given)?;
+        if id.is_some() && self.caller.scope().is_some() {
+            let detail = "only an admin may choose an id, leave it out";
+            return Err(Problem::unprocessable(vec![Fault::new("/id", detail)]));
+        }
         let id = id.unwrap_or_else(|| self.kind.fresh_id(&self.api.hooks.entropy()));
         if view.get(self.kind, &id)?.is_some() {
             let detail = format!("`{id}` exists already");

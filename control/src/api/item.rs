@@ -110,6 +110,12 @@ fn own(view: &View<'_>, caller: &Caller, kind: Kind, id: &str) -> Result<Option<
         .filter(|record| caller.owns(&record.account)))
 }
 
+/// Whether a caller may choose this id. Only admins choose ids: a refusal would tell others
+/// which ids are taken. Floors have the id of their publisher.
+fn may_create(caller: &Caller, kind: Kind, id: &str) -> bool {
+    caller.scope().is_none() || (kind == Kind::Floors && caller.owns(id))
+}
+
 fn save(
     api: &Api,
     parts: &Parts,
@@ -122,10 +128,11 @@ fn save(
     let now = api.hooks.now();
     let (response, changed) = api.store.write(|view| -> Result<_, Problem> {
         let stored = view.get(kind, id)?;
-        if stored
-            .as_ref()
-            .is_some_and(|stored| !caller.owns(&stored.account))
-        {
+        let own = match &stored {
+            Some(stored) => caller.owns(&stored.account),
+            None => may_create(caller, kind, id),
+        };
+        if !own {
             return Err(Problem::not_found(kind, id));
         }
         let mut given = new_body(stored.as_ref())?;

@@ -221,6 +221,21 @@ fn a_name_that_requests_use_leads_to_one_document() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
+    /// Whatever stands in a file, its faults name the file.
+    #[test]
+    fn any_file_is_read_or_told(
+        text in "[\\[\\]{}a-z_=\"0-9., \\n]{0,80}",
+        cut in 0usize..600,
+        name in "[ab]\\.(toml|json)",
+    ) {
+        for text in [text.as_str(), &BUYER[..cut.min(BUYER.len())]] {
+            if let Err(faults) = read(&[(&name, text)]) {
+                prop_assert!(!faults.is_empty());
+                prop_assert!(faults.iter().all(|fault| fault.place().starts_with(&name)));
+            }
+        }
+    }
+
     /// Whatever was applied before, applying twice changes nothing the second time.
     #[test]
     fn applying_twice_is_applying_once(

@@ -1,4 +1,5 @@
 use super::*;
+use proptest::prelude::*;
 use serde_json::json;
 
 fn pointers(kind: Kind, body: &Value) -> Vec<String> {
@@ -215,5 +216,70 @@ fn ids_begin_with_their_prefix() {
         assert!(kind.check_id(&id).is_ok(), "{id}");
         assert_ne!(id, kind.fresh_id(&[8; 32]));
         assert_eq!(Kind::at(kind.path()), Some(*kind));
+    }
+}
+
+/// Any JSON, not too deep.
+fn json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        ".{0,12}".prop_map(Value::from),
+        "[0-9x.-]{0,8}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 16, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map("[a-z~/]{0,6}", inner, 0..4)
+                .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+        ]
+    })
+}
+
+/// Every place of a value.
+fn places(at: &str, value: &Value, found: &mut Vec<String>) {
+    found.push(at.to_owned());
+    match value {
+        Value::Object(fields) => {
+            fields
+                .iter()
+                .for_each(|(name, value)| places(&crate::fault::join(at, name), value, found));
+        }
+        Value::Array(list) => {
+            list.iter()
+                .enumerate()
+                .for_each(|(i, value)| places(&format!("{at}/{i}"), value, found));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    /// Whatever stands in a body: it is taken and has a normal form, or each fault says where,
+    /// at a place that exists or is missing.
+    #[test]
+    fn any_body_is_taken_or_told(which in 0usize..10, place in any::<prop::sample::Index>(), wild in json()) {
+        let (kind, mut body) = smallest().swap_remove(which);
+        let mut found = Vec::new();
+        places("", &body, &mut found);
+        *body.pointer_mut(&found[place.index(found.len())]).unwrap() = wild;
+        match Resource::read(kind, &body) {
+            Ok(resource) => {
+                let normal = resource.write();
+                prop_assert_eq!(Resource::read(kind, &normal).map(|again| again.write()), Ok(normal));
+            }
+            Err(faults) => {
+                prop_assert!(!faults.is_empty());
+                for fault in faults {
+                    let parent = fault.pointer.rfind('/').map_or("", |cut| &fault.pointer[..cut]);
+                    prop_assert!(body.pointer(parent).is_some(), "{}", fault);
+                    prop_assert!(!fault.detail.is_empty());
+                }
+            }
+        }
     }
 }

@@ -154,6 +154,17 @@ async fn what_belongs_to_others_does_not_exist() {
             .await;
         assert_eq!(theirs.status, 404, "{method}");
     }
+    let chosen = json!({"id":"cmp_b","advertiser":"adv_a","name":"C","budget":{"total":"1"}});
+    let taken = api.as_key(&key, "POST", "/v1/campaigns", &chosen).await;
+    assert_eq!((taken.status, taken.pointers()), (422, vec!["/id"]));
+    for id in ["cmp_b", "cmp_zz"] {
+        let path = format!("/v1/campaigns/{id}");
+        assert_eq!(
+            api.as_key(&key, "PUT", &path, &chosen).await.status,
+            404,
+            "{id}"
+        );
+    }
     let foreign = json!({"advertiser":"adv_b","name":"C","budget":{"total":"1"}});
     let answer = api.as_key(&key, "POST", "/v1/campaigns", &foreign).await;
     assert_eq!(
@@ -224,6 +235,13 @@ async fn a_role_does_only_its_own() {
             &json!({ "floorMin": 1 }),
             201,
         ),
+        (
+            &seller,
+            "PUT",
+            "/v1/floors/pub_b",
+            &json!({ "floorMin": 1 }),
+            404,
+        ),
         (&seller, "PATCH", "/v1/publishers/pub_a", &name, 403),
         (&seller, "PATCH", "/v1/campaigns/cmp_a", &name, 403),
         (&seller, "GET", "/v1/campaigns/cmp_a", &null, 404),
@@ -244,7 +262,7 @@ async fn a_key_is_shown_once_and_kept_as_a_hash() {
     let body = json!({ "name": "ci", "role": "viewer", "accounts": ["adv_a"] });
     let header = ("idempotency-key", "once");
     let made = api.with(header, "POST", "/v1/keys", &body).await;
-    let secret = made.body["secret"].as_str().unwrap();
+    let secret = made.body["secret"].as_str().unwrap().to_owned();
     assert_eq!(secret.len(), 68);
     assert!(made.body.get("sha256").is_none());
     let again = api.with(header, "POST", "/v1/keys", &body).await;
@@ -262,15 +280,13 @@ async fn a_key_is_shown_once_and_kept_as_a_hash() {
         .unwrap()
         .unwrap();
     assert_eq!(kept.body["sha256"], crate::access::hash(secret.as_bytes()));
-    assert!(!kept.body.to_string().contains(secret));
+    assert!(!kept.body.to_string().contains(&secret));
 
     let replaced = api.admin("PUT", &path, &shown.body).await;
     assert_eq!(
         replaced.status, 200,
         "a key that is written back keeps its hash"
     );
-    let list = |key: String| async move { key };
-    let secret = list(secret.to_owned()).await;
     assert_eq!(
         api.as_key(&secret, "GET", "/v1/campaigns", &Value::Null)
             .await
@@ -300,6 +316,9 @@ async fn a_key_is_shown_once_and_kept_as_a_hash() {
             .status,
         401
     );
+    let bare = json!({ "name": "x", "role": "admin" });
+    let refused = api.admin("PUT", "/v1/keys/key_x", &bare).await;
+    assert_eq!((refused.status, refused.pointers()), (422, vec!["/sha256"]));
     let foreign = json!({ "name": "x", "role": "viewer", "accounts": ["adv_none"] });
     let refused = api.admin("POST", "/v1/keys", &foreign).await;
     assert_eq!(

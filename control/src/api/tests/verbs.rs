@@ -228,6 +228,12 @@ async fn a_repeated_post_creates_once() {
 async fn serving_tells_every_reason() {
     let api = Fixture::new();
     api.buyer("a").await;
+    let patch = json!({ "targeting": { "sizes": ["728x90"] } });
+    let patched = api.admin("PATCH", "/v1/line_items/li_a", &patch).await;
+    assert_eq!(
+        patched.body["serving"]["reasons"][0]["code"],
+        "no_fitting_creative"
+    );
     let patches = [
         ("/v1/advertisers/adv_a", json!({ "status": "paused" })),
         (
