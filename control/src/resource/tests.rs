@@ -262,7 +262,11 @@ proptest! {
     /// Whatever stands in a body: it is taken and has a normal form, or each fault says where,
     /// at a place that exists or is missing.
     #[test]
-    fn any_body_is_taken_or_told(which in 0usize..10, place in any::<prop::sample::Index>(), wild in json()) {
+    fn any_body_is_taken_or_told(
+        which in 0usize..10,
+        place in any::<prop::sample::Index>(),
+        wild in json(),
+    ) {
         let (kind, mut body) = smallest().swap_remove(which);
         let mut found = Vec::new();
         places("", &body, &mut found);
@@ -270,7 +274,8 @@ proptest! {
         match Resource::read(kind, &body) {
             Ok(resource) => {
                 let normal = resource.write();
-                prop_assert_eq!(Resource::read(kind, &normal).map(|again| again.write()), Ok(normal));
+                let again = Resource::read(kind, &normal).map(|again| again.write());
+                prop_assert_eq!(again, Ok(normal));
             }
             Err(faults) => {
                 prop_assert!(!faults.is_empty());
