@@ -103,6 +103,18 @@ pub trait Decode<'a>: Sized {
     /// # Errors
     /// A [`Fault`] whose path is relative to the value.
     fn decode(cursor: &mut Cursor<'_, 'a>) -> Result<Self, Fault>;
+
+    /// Reads the value into the arena; objects are read in place instead of moved there.
+    ///
+    /// # Errors
+    /// As [`Decode::decode`].
+    fn decode_in_arena(cursor: &mut Cursor<'_, 'a>) -> Result<&'a Self, Fault>
+    where
+        Self: 'a,
+    {
+        let value = Self::decode(cursor)?;
+        Ok(cursor.context.arena.alloc(value))
+    }
 }
 
 /// A field of an object: like [`Decode`], but `null` and absence are both the default.
@@ -123,6 +135,7 @@ impl<'t, 'a> Cursor<'t, 'a> {
         }
     }
 
+    #[inline]
     pub(crate) fn read<T: Decode<'a>>(&mut self) -> Result<T, Fault> {
         T::decode(self)
     }
@@ -135,23 +148,27 @@ impl<'t, 'a> Cursor<'t, 'a> {
         self.at = position;
     }
 
+    #[inline]
     pub(crate) fn peek(&self) -> Node<'a> {
         self.nodes[self.at]
     }
 
+    #[inline]
     pub(crate) fn next(&mut self) -> Node<'a> {
         let node = self.nodes[self.at];
         self.at += 1;
         node
     }
 
+    #[inline]
     pub(crate) fn take_null(&mut self) -> bool {
-        let null = self.peek() == Node::Static(StaticNode::Null);
+        let null = matches!(self.nodes[self.at], Node::Static(StaticNode::Null));
         self.at += usize::from(null);
         null
     }
 
     /// Opens an object and says how many members follow.
+    #[inline]
     pub(crate) fn open_object(&mut self) -> Result<usize, Fault> {
         match self.next() {
             Node::Object { len, .. } => Ok(len),
@@ -160,6 +177,7 @@ impl<'t, 'a> Cursor<'t, 'a> {
     }
 
     /// The key of the next member.
+    #[inline]
     pub(crate) fn key(&mut self) -> &'a str {
         match self.next() {
             Node::String(key) => key,
@@ -276,8 +294,7 @@ impl<'a, T: Decode<'a> + 'a> Field<'a> for List<'a, T> {
 
 impl<'a, T: Decode<'a>> Decode<'a> for &'a T {
     fn decode(cursor: &mut Cursor<'_, 'a>) -> Result<Self, Fault> {
-        let value = T::decode(cursor)?;
-        Ok(cursor.context.arena.alloc(value))
+        T::decode_in_arena(cursor)
     }
 }
 

@@ -33,21 +33,39 @@ macro_rules! object {
                 cursor: &mut $crate::decode::Cursor<'_, 'a>,
             ) -> Result<Self, $crate::Fault> {
                 let mut object = Self::default();
+                object.fill(cursor)?;
+                Ok(object)
+            }
+
+            fn decode_in_arena(
+                cursor: &mut $crate::decode::Cursor<'_, 'a>,
+            ) -> Result<&'a Self, $crate::Fault> {
+                let object = cursor.context.arena.alloc(Self::default());
+                object.fill(cursor)?;
+                Ok(object)
+            }
+        }
+
+        impl<'a> $name<'a> {
+            fn fill(
+                &mut self,
+                cursor: &mut $crate::decode::Cursor<'_, 'a>,
+            ) -> Result<(), $crate::Fault> {
                 let mut unknown = $crate::object::Unknown::new(cursor.context);
                 for _ in 0..cursor.open_object()? {
                     let key = cursor.key();
                     let read = match key {
                         $($crate::object::wire!($field $($wire)?) =>
-                            $crate::decode::Field::field(cursor).map(|value| object.$field = value),)*
+                            $crate::decode::Field::field(cursor).map(|value| self.$field = value),)*
                         "ext" =>
-                            $crate::decode::Field::field(cursor).map(|ext| object.ext = ext),
+                            $crate::decode::Field::field(cursor).map(|ext| self.ext = ext),
                         _ => unknown.read(key, cursor),
                     };
                     read.map_err(|fault| fault.within(key))?;
                 }
-                object.unknown = unknown.finish();
-                $($then(&mut object, cursor.context)?;)?
-                Ok(object)
+                self.unknown = unknown.finish();
+                $($then(self, cursor.context)?;)?
+                Ok(())
             }
         }
 
