@@ -19,7 +19,7 @@ use ledger::{Cpm, Currency, Event, Outcome, Refusal};
 use std::convert::Infallible;
 use std::rc::Rc;
 
-pub use self::worker::Worker;
+pub use self::worker::{MonotonicClock, Worker};
 
 /// Answers one request. Nothing that a client sends makes it fail.
 ///
@@ -41,17 +41,23 @@ async fn route(
     let post = request.method() == Method::POST;
     let get = request.method() == Method::GET;
     if let Some(exchange) = path.strip_prefix("/openrtb2/bid/") {
-        let answer =
-            if post { bid::answer(worker, exchange, request).await } else { not_allowed("POST") };
+        let answer = if post {
+            bid::answer(worker, exchange, request).await
+        } else {
+            not_allowed("POST")
+        };
         return (&telemetry.bid, answer);
     }
     if path == "/openrtb2/auction" {
-        let answer =
-            if post { auction::answer(worker, request).await } else { not_allowed("POST") };
+        let answer = if post {
+            auction::answer(worker, request).await
+        } else {
+            not_allowed("POST")
+        };
         return (&telemetry.auction, answer);
     }
     if let Some(kind) = path.strip_prefix("/n/") {
-        let answer = match notice::Kind::of(kind) {
+        let answer = match notice::kind(kind) {
             None => not_found(&path),
             Some(_) if !post && !get => not_allowed("GET, POST"),
             Some(kind) => notice::answer(worker, kind, &request).await,
@@ -85,21 +91,29 @@ pub fn ready(node: &Node) -> Answer {
 }
 
 fn not_found(path: &str) -> Result<Answer, Problem> {
-    Err(Problem::new(StatusCode::NOT_FOUND, "path", format!("nothing is at {path}")))
+    Err(Problem::new(
+        StatusCode::NOT_FOUND,
+        "path",
+        format!("nothing is at {path}"),
+    ))
 }
 
 fn not_allowed(allowed: &str) -> Result<Answer, Problem> {
     let detail = format!("this endpoint takes {allowed}");
-    Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", detail))
+    Err(Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method",
+        detail,
+    ))
 }
 
 /// The token of a notice or tracking URL.
 fn token(request: &Request<Incoming>) -> Result<String, Problem> {
     let query = request.uri().query().unwrap_or_default();
     let token = http::query(query, "t").filter(|token| !token.is_empty());
-    token.map(std::borrow::Cow::into_owned).ok_or_else(|| {
-        Problem::new(StatusCode::BAD_REQUEST, "t", "the token is missing")
-    })
+    token
+        .map(std::borrow::Cow::into_owned)
+        .ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, "t", "the token is missing"))
 }
 
 /// Reads a token that must be ours, for this purpose, and valid now.
@@ -109,22 +123,26 @@ fn verify<'b>(
     token: &str,
     buffer: &'b mut Vec<u8>,
 ) -> Result<Claims<'b>, Problem> {
-    worker.node.signer.verify(purpose, token, clock::unix_s(), buffer).map_err(|rejected| {
-        let status = match rejected {
-            Rejected::Malformed => StatusCode::BAD_REQUEST,
-            Rejected::UnknownKey | Rejected::Forged => StatusCode::FORBIDDEN,
-            Rejected::Expired => StatusCode::GONE,
-        };
-        Problem::new(status, "t", rejected.to_string())
-    })
+    worker
+        .node
+        .signer
+        .verify(purpose, token, clock::unix_s(), buffer)
+        .map_err(|rejected| {
+            let status = match rejected {
+                Rejected::Malformed => StatusCode::BAD_REQUEST,
+                Rejected::UnknownKey | Rejected::Forged => StatusCode::FORBIDDEN,
+                Rejected::Expired => StatusCode::GONE,
+            };
+            Problem::new(status, "t", rejected.to_string())
+        })
 }
 
 /// The event that a token's claims make, without money.
 fn event(kind: Kind, claims: &Claims<'_>) -> Result<Event, Problem> {
     let code = std::str::from_utf8(&claims.currency).unwrap_or_default();
-    let currency: Currency = code.parse().map_err(|_| {
-        Problem::new(StatusCode::BAD_REQUEST, "t", "the token has no currency")
-    })?;
+    let currency: Currency = code
+        .parse()
+        .map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "t", "the token has no currency"))?;
     Ok(Event {
         kind,
         key: claims.key,
@@ -157,6 +175,10 @@ async fn record(worker: &Worker, event: Event) -> Result<Outcome, Problem> {
     worker.node.writer.record(event, Box::new(answer));
     let result = replied.await.unwrap_or(Err(Refusal::Stopped));
     result.map_err(|refusal| {
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "ledger", refusal.to_string())
+        Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "ledger",
+            refusal.to_string(),
+        )
     })
 }

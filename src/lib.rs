@@ -3,11 +3,19 @@
 
 pub mod apply;
 pub mod audience;
+pub mod buying;
 pub mod clock;
 pub mod config;
+pub mod data_plane;
 pub mod http;
 pub mod keys;
 pub mod leases;
+pub mod node;
+pub mod publisher;
 pub mod resources;
+pub mod serve;
+pub mod server;
 pub mod shutdown;
+pub mod snapshot;
+pub mod statement;
 pub mod telemetry;

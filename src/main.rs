@@ -3,6 +3,9 @@
 use anyhow::{Context, Result, anyhow};
 use clap::{Parser, Subcommand};
 use gavel::config::Settings;
+use gavel::serve::Serving;
+use ledger::statement::Period;
+use ledger::store::SqliteStore;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -40,6 +43,24 @@ enum Command {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// Run a node: exchange, bidder and control plane.
+    Serve {
+        /// The configuration file.
+        #[arg(long, default_value = "gavel.toml")]
+        config: PathBuf,
+    },
+    /// Print the billing statement of an account, from the event log.
+    Statement {
+        /// The configuration file.
+        #[arg(long, default_value = "gavel.toml")]
+        config: PathBuf,
+        /// Id of an advertiser or publisher, or the full name of any account.
+        #[arg(long)]
+        account: String,
+        /// Month, YYYY-MM, in UTC; all time where none is given.
+        #[arg(long)]
+        month: Option<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -58,6 +79,14 @@ fn main() -> ExitCode {
             say(&plan.to_string());
             Ok(ExitCode::SUCCESS)
         }),
+        Command::Serve { config } => settings(&config).and_then(serve),
+        Command::Statement {
+            config,
+            account,
+            month,
+        } => {
+            settings(&config).and_then(|settings| statement(&settings, &account, month.as_deref()))
+        }
     };
     done.unwrap_or_else(|error| {
         complain(&format!("gavel: {error:#}\n"));
@@ -68,6 +97,48 @@ fn main() -> ExitCode {
 fn check(path: &Path) -> Result<ExitCode> {
     settings(path)?;
     say(&format!("{}: no faults\n", path.display()));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn serve(settings: Settings) -> Result<ExitCode> {
+    let serving = Serving::start(settings)?;
+    say(&format!("data plane http://{}\n", serving.data));
+    say(&format!("control plane http://{}\n", serving.control));
+    if let Some(key) = &serving.new_admin_key {
+        say(&format!(
+            "admin key {key} (kept in the storage directory, shown this once)\n"
+        ));
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let mut terminate =
+            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => interrupted,
+            _ = terminate.recv() => Ok(()),
+        }
+    })?;
+    serving.stop();
+    Ok(ExitCode::SUCCESS)
+}
+
+fn statement(settings: &Settings, account: &str, month: Option<&str>) -> Result<ExitCode> {
+    let period = month.map_or(Ok(Period::ALL), gavel::statement::month)?;
+    let store = SqliteStore::read(&gavel::node::ledger_file(&settings.storage))?;
+    let lines = gavel::statement::lines(&store, account, period)?;
+    if lines.is_empty() {
+        return Err(anyhow!(
+            "the account {account} has no charged impression in this period"
+        ));
+    }
+    for line in lines {
+        say(&format!(
+            "{}: {} impressions, gross {} {}, fee {}, net {}\n",
+            line.account, line.impressions, line.gross, line.currency, line.fee, line.amount
+        ));
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -8,11 +8,11 @@ use crate::snapshot::Snapshot;
 use crate::telemetry::Telemetry;
 use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
-use exchange::Market;
+use bidder::{FrequencyCaps, Links};
 use exchange::counters::Counters;
 use exchange::enrich::GeoDatabase;
 use exchange::link::notice::{self, Inbox, Outbox};
-use ledger::store::SqliteStore;
+use ledger::store::{SqliteStore, Store};
 use ledger::token::Signer;
 use ledger::writer::Writer;
 use ledger::{Book, Micros, RateTable, Reservations};
@@ -46,6 +46,12 @@ pub struct Node {
     pub counters: Arc<Counters>,
     /// The resources.
     pub resources: Arc<control::store::Store>,
+    /// Impressions by user.
+    pub caps: FrequencyCaps,
+    /// Where exchanges reach the bidder.
+    pub links: Links,
+    /// Which run of the node this is.
+    pub epoch: u32,
     published: AtomicBool,
 }
 
@@ -75,10 +81,14 @@ impl Node {
         let signer = keys::signer(settings.token_key_file.as_deref(), &settings.storage)?;
         let resources = resources::open(&settings.storage)?;
         let now_s = i64::from(clock::unix_s());
-        let store =
-            SqliteStore::open(&ledger_file(&settings.storage), now_s, LONGEST_RESERVATION_S)
-                .context("the ledger cannot be opened")?;
+        let store = SqliteStore::open(
+            &ledger_file(&settings.storage),
+            now_s,
+            LONGEST_RESERVATION_S,
+        )
+        .context("the ledger cannot be opened")?;
         let geo = settings.geo_database.as_deref().map(read_geo).transpose()?;
+        let epoch = store.epoch();
         let book = Arc::new(Book::default());
         let reservations = Arc::new(Reservations::new(settings.reservations));
         let (writer, ledger) = Writer::start(
@@ -96,12 +106,14 @@ impl Node {
             ..notice::Settings::default()
         };
         let (outbox, inbox) = notice::queue(notices, &counters);
-        let nothing = Market::compile(exchange::catalog::Catalog::default(), rates(&settings), None);
-        let market = nothing.expect("an empty catalog has no faults");
+        let snapshot = Snapshot::empty(Arc::new(rates(&settings)), geo);
         let node = Node {
             telemetry: Telemetry::install(),
             signer: Arc::new(signer),
-            snapshot: ArcSwap::from_pointee(Snapshot { market: Arc::new(market), geo }),
+            snapshot: ArcSwap::from_pointee(snapshot),
+            caps: FrequencyCaps::new(settings.frequency_entries),
+            links: Links::new(&settings.public_url),
+            epoch,
             writer,
             book,
             reservations,
@@ -111,7 +123,11 @@ impl Node {
             published: AtomicBool::new(false),
             settings,
         };
-        Ok(Started { node: Arc::new(node), inbox, ledger })
+        Ok(Started {
+            node: Arc::new(node),
+            inbox,
+            ledger,
+        })
     }
 
     /// Makes a new state the one that requests see.
@@ -128,7 +144,11 @@ impl Node {
             ("ledger", self.writer.is_healthy()),
             ("resources", self.published.load(Ordering::Acquire)),
         ];
-        parts.into_iter().filter(|(_, ready)| !ready).map(|(name, _)| name).collect()
+        parts
+            .into_iter()
+            .filter(|(_, ready)| !ready)
+            .map(|(name, _)| name)
+            .collect()
     }
 }
 

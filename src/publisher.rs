@@ -1,20 +1,31 @@
 //! The maintenance thread: watches for changes, compiles, balances leases, and publishes what
 //! the data plane reads. It frees what nobody reads any more, so that no serving thread does.
 
+use crate::audience::Audience;
 use crate::clock;
 use crate::leases::Leases;
 use crate::node::{Node, rates};
 use crate::shutdown::Shutdown;
 use crate::snapshot::Snapshot;
 use anyhow::{Context, Result, anyhow};
-use control::compile::compile;
+use bidder::exchange::Billable;
+use bidder::plan::{CampaignDay, LocalTime, Tick};
+use bidder::{Catalog, Exchange, Pacers, Plan};
+use control::civil::civil;
+use control::compile::{Seller, compile};
+use control::resource::exchange::BillableEvent;
 use exchange::Market;
+use exchange::catalog::Route;
 use jiff::Timestamp;
-use std::collections::HashSet;
+use jiff::tz::TimeZone;
+use ledger::store::StoreError;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
+/// Id of this node's bidder among the exchange's partners.
+pub const LOCAL_BIDDER: &str = "bidder";
 /// How often changes are looked for and leases balanced.
 const TICK: Duration = Duration::from_millis(200);
 /// Places of the reservation table that one tick looks at.
@@ -24,6 +35,10 @@ const SWEEP: usize = 65_536;
 pub struct Publisher {
     node: Arc<Node>,
     leases: Leases,
+    audience: Arc<Audience>,
+    audience_due: Timestamp,
+    pacers: Pacers,
+    state: State,
     generation: Option<u64>,
     next_change: Option<Timestamp>,
     used: HashSet<String>,
@@ -36,9 +51,21 @@ impl Publisher {
         let settings = &node.settings;
         let (least, share) = (settings.min_slice.0, settings.lease_share_percent);
         let leases = Leases::new(Arc::clone(&node.book), least, share);
+        let nothing = node.snapshot.load_full();
+        let state = State {
+            market: Arc::clone(&nothing.market),
+            catalog: Arc::clone(&nothing.catalog),
+            exchanges: Arc::default(),
+            zones: Vec::new(),
+            campaigns: Vec::new(),
+        };
         Self {
             node,
             leases,
+            audience: Arc::clone(&nothing.audience),
+            audience_due: Timestamp::UNIX_EPOCH,
+            pacers: Pacers::default(),
+            state,
             generation: None,
             next_change: None,
             used: HashSet::new(),
@@ -69,14 +96,16 @@ impl Publisher {
         let now_s = clock::unix_s();
         let now = Timestamp::from_millisecond(clock::unix_ms())?;
         let generation = self.node.resources.generation()?;
-        let due = self.next_change.is_some_and(|change| change <= now);
+        let heard = self.listen(now)?;
+        let due = heard || self.next_change.is_some_and(|change| change <= now);
         if self.generation != Some(generation) || due {
             self.compile(now)?;
             self.generation = Some(generation);
         }
-        self.node.reservations.sweep(&self.node.book, now_s, SWEEP);
         let balanced = self.leases.balance(&self.node.writer, &self.used);
         balanced.context("the ledger has ended")??;
+        self.plan(now)?;
+        self.node.reservations.sweep(&self.node.book, now_s, SWEEP);
         // A generation is freed here, by its last owner, once every request has moved on.
         self.retired.retain(|old| Arc::strong_count(old) > 1);
         Ok(())
@@ -85,27 +114,188 @@ impl Publisher {
     fn compile(&mut self, now: Timestamp) -> Result<()> {
         let records = self.node.resources.all()?;
         let leases = &mut self.leases;
-        let compiled = compile(&records, now, &mut |budget| leases.slot(&budget.key))
-            .map_err(|faults| {
-                let shown: Vec<String> =
-                    faults.iter().map(|f| format!("{}: {}", f.pointer, f.detail)).collect();
+        let compiled =
+            compile(&records, now, &mut |budget| leases.slot(&budget.key)).map_err(|faults| {
+                let shown: Vec<String> = faults
+                    .iter()
+                    .map(|f| format!("{}: {}", f.pointer, f.detail))
+                    .collect();
                 anyhow!("the resources do not compile: {}", shown.join("; "))
             })?;
-        self.used = compiled.budgets.iter().map(|budget| budget.key.clone()).collect();
+        self.used = compiled
+            .budgets
+            .iter()
+            .map(|budget| budget.key.clone())
+            .collect();
         let budgets = compiled.budgets;
-        let stored = self.node.writer.call(move |store| store.set_budgets(&budgets));
+        let stored = self
+            .node
+            .writer
+            .call(move |store| store.set_budgets(&budgets));
         stored.context("the ledger has ended")??;
         let before = self.node.snapshot.load_full();
-        let market = Market::compile(
-            compiled.exchange,
-            rates(&self.node.settings),
-            Some(&before.market),
-        )
-        .map_err(|faults| anyhow!("the market does not compile: {faults:?}"))?;
-        let next = Snapshot { market: Arc::new(market), geo: before.geo.clone() };
-        drop(before);
-        self.retired.push(self.node.publish(Arc::new(next)));
+        let settings = &self.node.settings;
+        let mut selling = compiled.exchange;
+        if settings.local_bidder {
+            selling.partners.push(own_bidder(&settings.exchange_name));
+        }
+        let market = Market::compile(selling, rates(settings), Some(&before.market))
+            .map_err(|faults| anyhow!("the market does not compile: {faults:?}"))?;
+        let payers: HashMap<&str, usize> = compiled
+            .bidder
+            .advertisers
+            .iter()
+            .map(|one| one.id.as_str())
+            .zip(0..)
+            .collect();
+        let campaigns = compiled.bidder.campaigns.iter().map(|one| {
+            // The catalog's own check names a campaign whose advertiser is missing.
+            (
+                one.id.clone(),
+                payers
+                    .get(one.advertiser.as_str())
+                    .copied()
+                    .unwrap_or_default(),
+            )
+        });
+        let campaigns = campaigns.collect();
+        let names = &self.audience.names;
+        let catalog = Catalog::build(compiled.bidder, |segment| names.get(segment))
+            .map_err(|faults| anyhow!("the catalog does not compile: {faults:?}"))?;
+        let callers = compiled
+            .sellers
+            .iter()
+            .map(|seller| (seller.id.clone(), caller(seller)));
+        self.state = State {
+            market: Arc::new(market),
+            catalog: Arc::new(catalog),
+            exchanges: Arc::new(callers.collect()),
+            zones: compiled.zones,
+            campaigns,
+        };
         self.next_change = compiled.next_change;
         Ok(())
+    }
+
+    /// Looks for a new generation of the audience and says whether there is one.
+    fn listen(&mut self, now: Timestamp) -> Result<bool> {
+        let settings = &self.node.settings;
+        let Some(path) = settings.audience_file.as_deref() else {
+            return Ok(false);
+        };
+        if self.audience_due > now {
+            return Ok(false);
+        }
+        self.audience_due = now + settings.audience_poll;
+        let Some((next, _)) = self.audience.next(path, settings.audience_allow_shrink)? else {
+            return Ok(false);
+        };
+        self.audience = next;
+        Ok(true)
+    }
+
+    /// Plans the next moment and publishes it with everything else.
+    fn plan(&mut self, now: Timestamp) -> Result<()> {
+        let now_ms = now.as_millisecond();
+        let days = self
+            .state
+            .zones
+            .iter()
+            .map(|zone| civil(zone, now).context("no such day"));
+        let days = days.collect::<Result<Vec<_>>>()?;
+        let clocks: Vec<LocalTime> = self
+            .state
+            .zones
+            .iter()
+            .zip(&days)
+            .map(|(zone, day)| LocalTime {
+                utc_offset_s: zone.to_offset(now).seconds(),
+                day_start_ms: day.day_start.as_millisecond(),
+                day_end_ms: day.day_end.as_millisecond(),
+            })
+            .collect();
+        let catalog = &self.state.catalog;
+        let campaigns = self.state.campaigns.iter();
+        let keys: Vec<String> = campaigns
+            .map(|(campaign, advertiser)| {
+                format!("campaign:{campaign}:day:{}", days[*advertiser].date)
+            })
+            .collect();
+        let campaigns = self
+            .node
+            .writer
+            .call(move |store| {
+                let day = |key: &String| {
+                    let state = store.budget(key)?;
+                    Ok(
+                        state.map_or_else(CampaignDay::default, |state| CampaignDay {
+                            budget: Some(state.limit),
+                            spent: state.spent,
+                        }),
+                    )
+                };
+                keys.iter().map(day).collect::<Result<Vec<_>, StoreError>>()
+            })
+            .context("the ledger has ended")??;
+        let tick = Tick {
+            now_ms,
+            advertisers: &clocks,
+            campaigns: &campaigns,
+        };
+        let plan = Plan::next(catalog, &self.node.book, &mut self.pacers, tick);
+        let before = self.node.snapshot.load_full();
+        let next = Snapshot {
+            market: Arc::clone(&self.state.market),
+            geo: before.geo.clone(),
+            catalog: Arc::clone(catalog),
+            plan,
+            audience: Arc::clone(&self.audience),
+            exchanges: Arc::clone(&self.state.exchanges),
+            rates: Arc::clone(&before.rates),
+        };
+        drop(before);
+        self.retired.push(self.node.publish(Arc::new(next)));
+        Ok(())
+    }
+}
+
+/// What was compiled last.
+struct State {
+    market: Arc<Market>,
+    catalog: Arc<Catalog>,
+    exchanges: Arc<HashMap<String, Exchange>>,
+    zones: Vec<TimeZone>,
+    /// Campaigns in the catalog's order, with the place of their advertiser.
+    campaigns: Vec<(String, usize)>,
+}
+
+/// This node's bidder as a partner of this node's exchange.
+fn own_bidder(exchange: &str) -> exchange::catalog::Partner {
+    exchange::catalog::Partner {
+        id: LOCAL_BIDDER.into(),
+        name: format!("the bidder of {exchange}").into(),
+        route: Route::Local,
+        openrtb: openrtb::VERSION.into(),
+        max_qps: 0,
+        max_connections: 1,
+        timeout_ms: 1_000,
+        seats: Vec::new(),
+        formats: Vec::new(),
+        sizes: Vec::new(),
+        countries: Vec::new(),
+        excluded_countries: Vec::new(),
+    }
+}
+
+/// The settings of an exchange that calls the bidder.
+fn caller(seller: &Seller) -> Exchange {
+    Exchange {
+        billable: match seller.billable_event {
+            BillableEvent::Burl => Billable::Burl,
+            BillableEvent::Win => Billable::Win,
+            BillableEvent::Impression => Billable::Impression,
+        },
+        reservation_s: seller.expiry_s,
+        ..Exchange::new(&seller.id, seller.currency)
     }
 }

@@ -35,7 +35,11 @@ pub fn listen(address: SocketAddr, workers: usize) -> std::io::Result<Vec<std::n
 }
 
 fn bind(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     socket.set_reuse_port(true)?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
@@ -48,19 +52,20 @@ fn bind(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
 pub fn serve(
     node: &Arc<Node>,
     listeners: Vec<std::net::TcpListener>,
+    seed: u64,
     shutdown: &Shutdown,
 ) -> Vec<JoinHandle<()>> {
     let spawn = |(index, listener)| {
         let (node, shutdown) = (Arc::clone(node), shutdown.clone());
         std::thread::Builder::new()
             .name(format!("data-{index}"))
-            .spawn(move || worker(node, listener, &shutdown))
+            .spawn(move || worker(node, listener, seed ^ (index as u64) << 32, &shutdown))
             .expect("the system can start a thread for each core")
     };
     listeners.into_iter().enumerate().map(spawn).collect()
 }
 
-fn worker(node: Arc<Node>, listener: std::net::TcpListener, shutdown: &Shutdown) {
+fn worker(node: Arc<Node>, listener: std::net::TcpListener, seed: u64, shutdown: &Shutdown) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -68,7 +73,7 @@ fn worker(node: Arc<Node>, listener: std::net::TcpListener, shutdown: &Shutdown)
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, async move {
         let listener = TcpListener::from_std(listener).expect("the listener is a TCP socket");
-        let worker = Rc::new(Worker::new(node));
+        let worker = Rc::new(Worker::new(node, seed));
         let open = Rc::new(Cell::new(0));
         loop {
             let accepted = tokio::select! {

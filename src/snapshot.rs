@@ -1,8 +1,12 @@
 //! What the data plane reads: one immutable value, published whole. A request loads it once and
 //! sees one state of everything.
 
+use crate::audience::Audience;
+use bidder::{Catalog, Exchange, Plan};
 use exchange::Market;
 use exchange::enrich::GeoDatabase;
+use ledger::RateTable;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// One published state.
@@ -11,4 +15,37 @@ pub struct Snapshot {
     pub market: Arc<Market>,
     /// Addresses to places, where there is a database.
     pub geo: Option<Arc<GeoDatabase>>,
+    /// What there is to buy with.
+    pub catalog: Arc<Catalog>,
+    /// Who may bid now; made from `catalog`.
+    pub plan: Plan,
+    /// User → segments.
+    pub audience: Arc<Audience>,
+    /// Who may call the bidder, by name.
+    pub exchanges: Arc<HashMap<String, Exchange>>,
+    /// Rates of the day.
+    pub rates: Arc<RateTable>,
+}
+
+impl Snapshot {
+    /// Nothing is sold and nobody buys.
+    pub fn empty(rates: Arc<RateTable>, geo: Option<Arc<GeoDatabase>>) -> Self {
+        let market = Market::compile(
+            exchange::catalog::Catalog::default(),
+            (*rates).clone(),
+            None,
+        )
+        .expect("an empty market has no faults");
+        let catalog = Catalog::build(bidder::catalog::Input::default(), |_| None)
+            .expect("an empty catalog has no faults");
+        Self {
+            market: Arc::new(market),
+            geo,
+            plan: Plan::idle(&catalog),
+            catalog: Arc::new(catalog),
+            audience: Arc::new(Audience::empty()),
+            exchanges: Arc::default(),
+            rates,
+        }
+    }
 }

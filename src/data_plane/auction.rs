@@ -12,14 +12,12 @@ use hyper::{Request, StatusCode};
 ///
 /// # Errors
 /// What the publisher must change.
-pub(super) async fn answer(
-    worker: &Worker,
-    request: Request<Incoming>,
-) -> Result<Answer, Problem> {
+pub(super) async fn answer(worker: &Worker, request: Request<Incoming>) -> Result<Answer, Problem> {
     let received = clock::now();
     let settings = &worker.node.settings;
     let (head, body) = request.into_parts();
     let mut buffers = worker.buffers();
+    let buffers = &mut *buffers;
     http::read_body(
         &head.headers,
         body,
@@ -45,14 +43,23 @@ pub(super) async fn answer(
         &mut buffers.out,
     )
     .await;
-    worker.node.telemetry.auction.latency.record(clock::now() - received);
+    worker
+        .node
+        .telemetry
+        .auction
+        .latency
+        .record(clock::now() - received);
     match ended {
-        Ok(Outcome::Sold(_)) => {
-            Ok(http::openrtb_answer(&head.headers, &buffers.out, settings.gzip_above))
-        }
-        Ok(Outcome::NoBid(_)) if settings.nobid_body => {
-            Ok(http::openrtb_answer(&head.headers, &buffers.out, settings.gzip_above))
-        }
+        Ok(Outcome::Sold(_)) => Ok(http::openrtb_answer(
+            &head.headers,
+            &buffers.out,
+            settings.gzip_above,
+        )),
+        Ok(Outcome::NoBid(_)) if settings.nobid_body => Ok(http::openrtb_answer(
+            &head.headers,
+            &buffers.out,
+            settings.gzip_above,
+        )),
         Ok(Outcome::NoBid(reason)) => Ok(http::no_content(reason.nbr() as u16)),
         Err(refusal) => refuse(refusal),
     }
@@ -67,6 +74,10 @@ fn refuse(refusal: Refusal) -> Result<Answer, Problem> {
         return Ok(http::no_content(BLOCKED_PUBLISHER));
     }
     let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_REQUEST);
-    let field = if refusal.field.is_empty() { "body" } else { &refusal.field };
+    let field = if refusal.field.is_empty() {
+        "body"
+    } else {
+        &refusal.field
+    };
     Err(Problem::new(status, field, refusal.detail))
 }

@@ -4,8 +4,9 @@
 use super::worker::Worker;
 use crate::clock;
 use crate::http::{self, Answer, Problem};
+use bidder::notice::{self, Fields, Notice};
 use bytes::Bytes;
-use exchange::link::notice;
+use exchange::link::notice::Kind as Sent;
 use hyper::body::Incoming;
 use hyper::header::{HeaderValue, LOCATION};
 use hyper::{Request, StatusCode};
@@ -42,14 +43,6 @@ impl Kind {
             Kind::Click => Purpose::Click,
         }
     }
-
-    fn event(self) -> event::Kind {
-        match self {
-            Kind::Impression => event::Kind::Impression,
-            Kind::View => event::Kind::View,
-            Kind::Click => event::Kind::Click,
-        }
-    }
 }
 
 /// Records what a browser reports.
@@ -66,10 +59,12 @@ pub(super) async fn answer(
     let claims = super::verify(worker, kind.purpose(), &token, &mut buffer)?;
     match (kind, claims.side) {
         (Kind::Impression, Side::Exchange) => sold(worker, &claims).await?,
-        (_, Side::Bidder) => {
-            let event = super::event(kind.event(), &claims)?;
+        (Kind::View, Side::Bidder) => {
+            let event = super::event(event::Kind::View, &claims)?;
             super::record(worker, event).await?;
         }
+        (Kind::Impression, Side::Bidder) => bought(worker, Notice::Impression, &claims).await?,
+        (Kind::Click, Side::Bidder) => bought(worker, Notice::Click, &claims).await?,
         (Kind::View | Kind::Click, Side::Exchange) => {
             let detail = "the token is of an impression";
             return Err(Problem::new(StatusCode::BAD_REQUEST, "t", detail));
@@ -83,11 +78,37 @@ pub(super) async fn answer(
     }))
 }
 
+async fn bought(worker: &Worker, what: Notice, claims: &Claims<'_>) -> Result<(), Problem> {
+    let event = {
+        let snapshot = worker.node.snapshot.load();
+        let caller = snapshot.exchanges.get(claims.exchange);
+        let billable = caller.map(|caller| caller.billable).unwrap_or_default();
+        let party = snapshot.catalog.party(claims.line_item);
+        notice::event(
+            what,
+            billable,
+            claims,
+            Fields::default(),
+            party,
+            clock::unix_ms(),
+        )
+        .map_err(|why| Problem::new(StatusCode::BAD_REQUEST, "t", why.to_string()))?
+    };
+    super::record(worker, event).await.map(|_| ())
+}
+
 async fn sold(worker: &Worker, claims: &Claims<'_>) -> Result<(), Problem> {
     let snapshot = worker.node.snapshot.load_full();
-    let share = snapshot.market.seller(claims.publisher).map(|s| s.publisher.revenue_share_ppm);
+    let share = snapshot
+        .market
+        .seller(claims.publisher)
+        .map(|s| s.publisher.revenue_share_ppm);
     let share = share.ok_or_else(|| {
-        Problem::new(StatusCode::BAD_REQUEST, "t", "the publisher of the token is not known")
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "t",
+            "the publisher of the token is not known",
+        )
     })?;
     let event: Event = exchange::billing::sale(claims, share, clock::unix_ms())
         .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "t", error.to_string()))?;
@@ -96,7 +117,7 @@ async fn sold(worker: &Worker, claims: &Claims<'_>) -> Result<(), Problem> {
     if let (Outcome::Charged { .. }, Some(buyer)) = (outcome, snapshot.market.buyer(claims.partner))
         && !claims.url.is_empty()
     {
-        let bill = buyer.notice(notice::Kind::Bill, claims.url.to_owned());
+        let bill = buyer.notice(Sent::Bill, claims.url.to_owned());
         worker.desk.outbox.put(bill);
     }
     Ok(())
@@ -104,7 +125,11 @@ async fn sold(worker: &Worker, claims: &Claims<'_>) -> Result<(), Problem> {
 
 fn redirect(url: &str) -> Result<Answer, Problem> {
     let location = HeaderValue::from_str(url).map_err(|_| {
-        Problem::new(StatusCode::BAD_REQUEST, "t", "the landing page is no header value")
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "t",
+            "the landing page is no header value",
+        )
     })?;
     let mut answer = http::empty(StatusCode::FOUND);
     answer.headers_mut().insert(LOCATION, location);

@@ -1,8 +1,8 @@
 //! What one serving thread has for itself: buffers, links to partners, a source of chance.
 
+use crate::buying::{Buying, Local};
 use crate::clock;
 use crate::node::Node;
-use crate::buying::InProcess;
 use exchange::auction::{Clock, Desk, Settings};
 use exchange::link::Links;
 use ledger::Cpm;
@@ -25,10 +25,10 @@ pub struct Worker {
     /// What it shares with the others.
     pub node: Arc<Node>,
     /// What it buys with.
-    pub buying: Rc<InProcess>,
+    pub buying: Rc<Buying>,
     /// What it sells with.
-    pub desk: Desk<Rc<InProcess>, MonotonicClock>,
-    spare: RefCell<Vec<Box<Spare>>>,
+    pub desk: Desk<Local, MonotonicClock>,
+    spare: RefCell<Vec<Spare>>,
     random: RefCell<SmallRng>,
 }
 
@@ -57,7 +57,7 @@ impl Worker {
     /// A worker of `node`. `seed` is the system's randomness.
     pub fn new(node: Arc<Node>, seed: u64) -> Self {
         let settings = &node.settings;
-        let buying = Rc::new(InProcess::new(Arc::clone(&node), seed));
+        let buying = Rc::new(Buying::new(Arc::clone(&node), seed));
         let desk = Desk {
             settings: Settings {
                 exchange: settings.exchange_name.as_str().into(),
@@ -69,7 +69,7 @@ impl Worker {
                 max_price: Cpm(settings.max_bid_cpm.0),
                 billable_s: settings.tracking_seconds,
             },
-            local: Rc::clone(&buying),
+            local: Local(Rc::clone(&buying)),
             clock: MonotonicClock,
             signer: Arc::clone(&node.signer),
             counters: Arc::clone(&node.counters),
@@ -78,7 +78,13 @@ impl Worker {
             spare: RefCell::default(),
         };
         let random = RefCell::new(SmallRng::seed_from_u64(seed));
-        Self { node, buying, desk, spare: RefCell::default(), random }
+        Self {
+            node,
+            buying,
+            desk,
+            spare: RefCell::default(),
+            random,
+        }
     }
 
     /// Buffers for one request, given back when dropped.
@@ -86,7 +92,10 @@ impl Worker {
         let mut spare = self.spare.borrow_mut().pop().unwrap_or_default();
         spare.body.clear();
         spare.out.clear();
-        Buffers { of: self, spare: Some(spare) }
+        Buffers {
+            of: self,
+            spare: Some(spare),
+        }
     }
 
     /// A draw for one request.
@@ -98,20 +107,24 @@ impl Worker {
 /// Borrowed buffers.
 pub struct Buffers<'w> {
     of: &'w Worker,
-    spare: Option<Box<Spare>>,
+    spare: Option<Spare>,
 }
 
 impl Deref for Buffers<'_> {
     type Target = Spare;
 
     fn deref(&self) -> &Spare {
-        self.spare.as_ref().expect("buffers are there until they are dropped")
+        self.spare
+            .as_ref()
+            .expect("buffers are there until they are dropped")
     }
 }
 
 impl DerefMut for Buffers<'_> {
     fn deref_mut(&mut self) -> &mut Spare {
-        self.spare.as_mut().expect("buffers are there until they are dropped")
+        self.spare
+            .as_mut()
+            .expect("buffers are there until they are dropped")
     }
 }
 

@@ -45,7 +45,7 @@ fn malformed_bodies_are_refused_with_their_field() {
             400,
             "app",
         ),
-        (deep.as_bytes(), 413, "x"),
+        (deep.as_bytes(), 413, "body"),
     ];
     for endpoint in ENDPOINTS {
         let mut client = node.client();

@@ -39,6 +39,8 @@ impl Answer {
 pub struct Client {
     stream: TcpStream,
     host: SocketAddr,
+    /// What came behind the last answer: pipelined answers arrive together.
+    ahead: Vec<u8>,
 }
 
 impl Client {
@@ -48,7 +50,11 @@ impl Client {
             .set_read_timeout(Some(Duration::from_secs(20)))
             .unwrap();
         stream.set_nodelay(true).unwrap();
-        Self { stream, host }
+        Self {
+            stream,
+            host,
+            ahead: Vec::new(),
+        }
     }
 
     pub fn post(&mut self, path: &str, body: &[u8]) -> Answer {
@@ -76,7 +82,7 @@ impl Client {
     }
 
     pub fn answer(&mut self) -> Answer {
-        let mut seen = Vec::new();
+        let mut seen = std::mem::take(&mut self.ahead);
         let end = loop {
             if let Some(end) = seen.windows(4).position(|window| window == b"\r\n\r\n") {
                 break end + 4;
@@ -104,6 +110,7 @@ impl Client {
         while seen.len() < end + length {
             self.read_more(&mut seen);
         }
+        self.ahead = seen.split_off(end + length);
         Answer {
             status,
             headers,

@@ -30,10 +30,10 @@ impl Node {
         fs::write(folder.join("admin.key"), &admin_key).unwrap();
         let config = format!(
             "[data]\nlisten = \"127.0.0.1:0\"\nworkers = 1\n\
-             [control]\nlisten = \"127.0.0.1:0\"\nadmin_key_file = {:?}\n\
-             [storage]\npath = {:?}\n{configuration}",
-            folder.join("admin.key"),
-            folder.join("data"),
+             [control]\nlisten = \"127.0.0.1:0\"\nadmin_key_file = \"{}\"\n\
+             [storage]\npath = \"{}\"\n{configuration}",
+            folder.join("admin.key").display(),
+            folder.join("data").display(),
         );
         fs::write(folder.join("gavel.toml"), config).unwrap();
         fs::write(folder.join("resources.toml"), resources).unwrap();

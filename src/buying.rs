@@ -1,0 +1,96 @@
+//! The bidder on one serving thread: its buffers, its chance, and the way in for the exchange of
+//! the same process, which asks it with OpenRTB bytes like anybody else.
+
+use crate::clock;
+use crate::node::Node;
+use crate::snapshot::Snapshot;
+use audience::KeySeed;
+use bidder::{Decided, DecisionScratch, Exchange, Outcome, Runtime};
+use exchange::fanout::{LocalAnswer, LocalBidder};
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// The bidder of one thread.
+pub struct Buying {
+    node: Arc<Node>,
+    scratch: RefCell<DecisionScratch>,
+    random: RefCell<SmallRng>,
+}
+
+impl Buying {
+    /// The bidder of a thread of `node`.
+    pub fn new(node: Arc<Node>, seed: u64) -> Self {
+        let random = RefCell::new(SmallRng::seed_from_u64(seed));
+        Self {
+            node,
+            scratch: RefCell::default(),
+            random,
+        }
+    }
+
+    /// Decides on a request of `exchange` and leaves the response in `out`.
+    ///
+    /// # Errors
+    /// The outcome where there is no bid.
+    pub fn decide(
+        &self,
+        snapshot: &Snapshot,
+        exchange: &Exchange,
+        body: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<Decided, Outcome> {
+        let node = &self.node;
+        let state = bidder::Snapshot {
+            catalog: &snapshot.catalog,
+            plan: &snapshot.plan,
+            audience: &snapshot.audience.lookup,
+            seed: KeySeed::default(),
+            signer: &node.signer,
+            links: &node.links,
+            rates: Some(&snapshot.rates),
+            exchange,
+            limits: node.settings.limits,
+        };
+        let runtime = Runtime {
+            reservations: &node.reservations,
+            book: &node.book,
+            caps: &node.caps,
+            epoch: node.epoch,
+        };
+        let seed = self.random.borrow_mut().random();
+        let mut scratch = self.scratch.borrow_mut();
+        bidder::decide(
+            body,
+            &state,
+            runtime,
+            &mut scratch,
+            (clock::unix_ms(), seed),
+            out,
+        )
+    }
+}
+
+/// The bidder as a partner of this process's exchange.
+pub struct Local(pub Rc<Buying>);
+
+impl LocalBidder for Local {
+    fn bid(&self, body: &[u8], out: &mut Vec<u8>) -> LocalAnswer {
+        let node = &self.0.node;
+        let snapshot = node.snapshot.load();
+        let Some(exchange) = snapshot.exchanges.get(&node.settings.exchange_name) else {
+            return LocalAnswer::NoBid;
+        };
+        let mut answer = Vec::new();
+        match self.0.decide(&snapshot, exchange, body, &mut answer) {
+            Ok(_) => {
+                out.extend_from_slice(&answer);
+                LocalAnswer::Bids
+            }
+            Err(Outcome::NoBid(_)) => LocalAnswer::NoBid,
+            Err(Outcome::Malformed(_)) => LocalAnswer::Refused,
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! `gavel serve`: starts the threads of a node, waits, and stops them in order.
+
+use crate::clock;
+use crate::config::Settings;
+use crate::keys;
+use crate::node::{Node, Started};
+use crate::publisher::Publisher;
+use crate::server;
+use crate::shutdown::Shutdown;
+use anyhow::{Context, Result, bail};
+use control::api::{Hooks, Settings as ApiSettings};
+use control::fault::Fault;
+use jiff::Timestamp;
+use ledger::store::SqliteStore;
+use serde_json::Value;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// How often, and after which pauses, a starting node is asked whether it is ready.
+const READY_LOOKS: u32 = 6_000;
+const READY_PAUSE: Duration = Duration::from_millis(10);
+
+/// A node that serves.
+pub struct Serving {
+    /// Address of the data plane.
+    pub data: SocketAddr,
+    /// Address of the control plane.
+    pub control: SocketAddr,
+    /// The admin key, where it was made just now.
+    pub new_admin_key: Option<String>,
+    /// The node.
+    pub node: Arc<Node>,
+    shutdown: Shutdown,
+    threads: Vec<JoinHandle<()>>,
+    ledger: JoinHandle<()>,
+}
+
+/// What the control plane asks of the node.
+struct NodeHooks {
+    node: Arc<Node>,
+    wake: Sender<()>,
+}
+
+impl Hooks for NodeHooks {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millisecond(clock::unix_ms()).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
+    fn entropy(&self) -> [u8; 32] {
+        keys::random_key().expect("the system gave randomness at start")
+    }
+
+    fn on_change(&self) {
+        // The publisher looks by itself too; this only makes it sooner.
+        let _ = self.wake.send(());
+    }
+
+    fn reload(&self) -> Result<(), Vec<Fault>> {
+        self.on_change();
+        Ok(())
+    }
+
+    fn statement(&self, account: &str, month: &str) -> Result<Option<Value>, String> {
+        let file = crate::node::ledger_file(&self.node.settings.storage);
+        let store = SqliteStore::read(&file).map_err(|error| error.to_string())?;
+        crate::statement::of_account(&store, account, month).map_err(|error| format!("{error:#}"))
+    }
+
+    fn not_ready(&self) -> Vec<String> {
+        self.node
+            .not_ready()
+            .into_iter()
+            .map(str::to_owned)
+            .collect()
+    }
+
+    fn metrics(&self) -> String {
+        self.node.telemetry.render()
+    }
+}
+
+impl Serving {
+    /// Starts a node: when this returns, both planes answer.
+    ///
+    /// # Errors
+    /// Where a file or an address cannot be had.
+    pub fn start(mut settings: Settings) -> Result<Self> {
+        let workers = match settings.workers {
+            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            given => given,
+        };
+        let listeners = server::listen(settings.data_listen, workers)
+            .with_context(|| format!("the data plane cannot listen on {}", settings.data_listen))?;
+        let data = listeners[0].local_addr()?;
+        if settings.data_listen.port() == 0 {
+            settings.public_url = format!("http://{data}");
+        }
+        let control_listener =
+            std::net::TcpListener::bind(settings.control_listen).with_context(|| {
+                format!(
+                    "the control plane cannot listen on {}",
+                    settings.control_listen
+                )
+            })?;
+        control_listener.set_nonblocking(true)?;
+        let control = control_listener.local_addr()?;
+        let (admin_key, new_admin_key) = admin_key(&settings)?;
+        let Started {
+            node,
+            inbox,
+            ledger,
+        } = Node::start(settings)?;
+        let shutdown = Shutdown::default();
+        let seed = u64::from_le_bytes(keys::random_key()?[..8].try_into()?);
+        let mut threads = server::serve(&node, listeners, seed, &shutdown);
+        let (wake, woken) = channel();
+        let publisher = Publisher::new(Arc::clone(&node));
+        let stop = shutdown.clone();
+        threads.push(spawn("publisher", move || {
+            publisher.run(&woken, &stop, report);
+        })?);
+        let stop = shutdown.clone();
+        threads.push(spawn("notices", move || send_notices(inbox, &stop))?);
+        let hooks = Arc::new(NodeHooks {
+            node: Arc::clone(&node),
+            wake,
+        });
+        let api = ApiSettings {
+            admin_sha256: vec![control::access::hash(admin_key.as_bytes())],
+            ..ApiSettings::default()
+        };
+        let router = control::api::router(Arc::clone(&node.resources), hooks, api);
+        let stop = shutdown.clone();
+        threads.push(spawn("control", move || {
+            serve_control(control_listener, router, &stop);
+        })?);
+        wait_until_ready(&node)?;
+        Ok(Self {
+            data,
+            control,
+            new_admin_key,
+            node,
+            shutdown,
+            threads,
+            ledger,
+        })
+    }
+
+    /// Stops: listeners and maintenance first, the ledger last.
+    pub fn stop(self) {
+        self.shutdown.begin();
+        for thread in self.threads {
+            // A thread that panicked has said so; the others are stopped all the same.
+            let _ = thread.join();
+        }
+        self.node.writer.stop();
+        let _ = self.ledger.join();
+    }
+}
+
+/// A node that says where it listens answers there.
+fn wait_until_ready(node: &Node) -> Result<()> {
+    for _ in 0..READY_LOOKS {
+        if node.not_ready().is_empty() {
+            return Ok(());
+        }
+        std::thread::sleep(READY_PAUSE);
+    }
+    bail!("not ready after a minute: {}", node.not_ready().join(", "))
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+    let thread = std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work);
+    thread.with_context(|| format!("the thread {name} cannot be started"))
+}
+
+#[allow(
+    clippy::print_stderr,
+    reason = "the operator reads it; what is published stays in use"
+)]
+fn report(error: &anyhow::Error) {
+    eprintln!("gavel: {error:#}");
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("the system can make a runtime for a thread")
+}
+
+fn send_notices(inbox: exchange::link::notice::Inbox, shutdown: &Shutdown) {
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&runtime(), async {
+        tokio::select! {
+            () = exchange::link::notice::send(inbox, crate::data_plane::MonotonicClock) => {}
+            () = shutdown.wait() => {}
+        }
+    });
+}
+
+fn serve_control(listener: std::net::TcpListener, router: axum::Router, shutdown: &Shutdown) {
+    let shutdown = shutdown.clone();
+    runtime().block_on(async move {
+        let listener =
+            tokio::net::TcpListener::from_std(listener).expect("the listener is a TCP socket");
+        let ended = async move { shutdown.wait().await };
+        // Its only error would be that of the listener's accept, after which nothing is served.
+        let _ = axum::serve(listener, router)
+            .with_graceful_shutdown(ended)
+            .await;
+    });
+}
+
+/// The admin key: the operator's, the one made earlier, or a new one that is shown once.
+fn admin_key(settings: &Settings) -> Result<(String, Option<String>)> {
+    let kept = settings.storage.join("admin.key");
+    let file = settings.admin_key_file.as_ref().unwrap_or(&kept);
+    if settings.admin_key_file.is_none() && !file.exists() {
+        std::fs::create_dir_all(&settings.storage)?;
+        let key = format!("gavel_{}", keys::hex(&keys::random_key()?));
+        keys::write_secret(file, &key)?;
+        return Ok((key.clone(), Some(key)));
+    }
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("the admin key in {} cannot be read", file.display()))?;
+    Ok((text.trim().to_owned(), None))
+}

@@ -1,0 +1,15 @@
+//! The real binary over real sockets.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    missing_docs,
+    unreachable_pub,
+    reason = "a test fails by panicking, and waits by the clock"
+)]
+
+mod bad_input;
+mod client;
+mod corpus;
+mod live_change;
+mod node;
