@@ -19,8 +19,13 @@ pub enum Funding {
         held: Micros,
     },
     /// From the frozen lease of an earlier run of the node, which made the bid, and beyond that
-    /// from what nobody has leased.
-    Frozen,
+    /// from what nobody has leased. What that bid held went with the run: a bill above its own
+    /// win notice, or for a bid that was lost, takes from what other bids of the run held, and a
+    /// later one of them may then be over-delivery. No budget is exceeded by it.
+    Frozen {
+        /// The run.
+        epoch: u32,
+    },
     /// From what nobody has leased: the reservation of this run had expired. Frozen money is not
     /// touched, the bids of the earlier run may still need it.
     Late,

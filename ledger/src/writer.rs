@@ -239,7 +239,7 @@ impl State {
                     held: settled.covered,
                 })
             }
-            Some((of, _)) if of < epoch => Funding::Frozen,
+            Some((of, _)) if of < epoch => Funding::Frozen { epoch: of },
             // A run of the future is a file put back from a backup; there is nothing to draw on.
             Some(_) | None => Funding::Late,
         };

@@ -50,10 +50,14 @@ impl SqliteStore {
             [],
         )?;
         let epoch = current_epoch(&change)?;
+        // Only the run before this one can have leased: every other was fenced or frozen.
         change.execute(
-            "UPDATE budget SET frozen = frozen + leased, leased = 0, frozen_until = ?1 + ?2
-             WHERE leased > 0",
-            [now_s, hold_s],
+            "INSERT INTO frozen SELECT name, ?1, leased, ?2 FROM budget WHERE leased > 0",
+            params![epoch - 1, now_s + hold_s],
+        )?;
+        change.execute(
+            "UPDATE budget SET frozen = frozen + leased, leased = 0 WHERE leased > 0",
+            [],
         )?;
         change.commit()?;
         Ok(Self {
@@ -156,10 +160,14 @@ impl Store for SqliteStore {
     fn thaw(&mut self, now_s: i64) -> Result<(), StoreError> {
         self.change(|change| {
             change.execute(
-                "UPDATE budget SET frozen = 0, allowed = max(bound, spent + leased)
-                 WHERE frozen > 0 AND frozen_until < ?1",
+                "UPDATE budget SET frozen = frozen - ended.micros,
+                     allowed = max(bound, spent + leased + frozen - ended.micros)
+                 FROM (SELECT budget, sum(micros) AS micros FROM frozen WHERE until < ?1
+                       GROUP BY budget) AS ended
+                 WHERE name = ended.budget",
                 [now_s],
             )?;
+            change.execute("DELETE FROM frozen WHERE until < ?1", [now_s])?;
             Ok(())
         })
     }

@@ -93,5 +93,5 @@ pub(crate) fn late(_: &Event, _: Micros) -> Funding {
 }
 
 pub(crate) fn frozen(_: &Event, _: Micros) -> Funding {
-    Funding::Frozen
+    Funding::Frozen { epoch: 1 }
 }

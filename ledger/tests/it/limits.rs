@@ -326,14 +326,25 @@ fn a_second_crash_adds_to_what_the_first_left() {
     drop(store);
     let mut store = file.open(200);
     assert_eq!(state(&store).frozen, Micros(7_000));
-    store.thaw(200 + 600).unwrap();
+    store.thaw(100 + 601).unwrap();
     assert_eq!(
         state(&store).frozen,
-        Micros(7_000),
+        Micros(4_000),
         "held for the later run's bids"
     );
+    // A stray bill of the first run finds its own lease gone and leaves the second's alone.
+    let outcomes = store.apply(&[bill(1, 2_000_000)], &mut frozen).unwrap();
+    assert_eq!(
+        outcomes,
+        [Outcome::Charged {
+            cost: Micros(2_000)
+        }]
+    );
+    assert_eq!(state(&store).frozen, Micros(4_000));
+    store.thaw(200 + 600).unwrap();
+    assert_eq!(state(&store).frozen, Micros(4_000));
     store.thaw(200 + 601).unwrap();
-    assert_eq!(state(&store).remaining(), Micros(10_000));
+    assert_eq!(state(&store).remaining(), Micros(8_000));
 }
 
 #[test]

@@ -301,9 +301,15 @@ fn take(
             }
         }
         Step::Bill { which, percent } => {
-            // A dead run's bid that was lost has no claim on the frozen lease; a fair exchange
-            // does not bill it, and an unfair one may have to be paid by the platform.
-            let fair = |bid: &Bid| bid.epoch == running.epoch || bid.held.is_some() || bid.billed;
+            // Of a dead run's bid the ledger does not know what was held. A bill for one that was
+            // lost, or above what its win notice told, takes from what other bids hold; a fair
+            // exchange sends neither.
+            let fair = |bid: &Bid| {
+                let most = Cpm(bid.cpm.0 * percent / 100).most_per_impression();
+                bid.epoch == running.epoch
+                    || bid.billed
+                    || bid.held.is_some_and(|held| most <= held)
+            };
             if let Some(which) = at(which).filter(|which| fair(&paper.bids[*which])) {
                 return charge(running, paper, which, percent);
             }

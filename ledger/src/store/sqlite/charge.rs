@@ -84,17 +84,20 @@ fn fund(
     cost: Micros,
     funding: Funding,
 ) -> Result<bool, StoreError> {
-    let from = |state: &BudgetState| match funding {
-        Funding::Lease { held } => (cost.0.min(held.0).min(state.leased.0), 0),
-        Funding::Frozen => (0, cost.0.min(state.frozen.0)),
-        Funding::Late => (0, 0),
-    };
-    let funded = budgets.iter().all(|known| {
-        let (lease, frozen) = from(&known.state);
-        cost.0 - lease - frozen <= known.state.remaining().0.max(0)
-    });
+    let mut parts = Vec::with_capacity(budgets.len());
     for known in budgets {
-        let (lease, frozen) = from(&known.state);
+        let (lease, frozen) = match funding {
+            Funding::Lease { held } => (held.0.min(known.state.leased.0), 0),
+            Funding::Frozen { epoch } => (0, frozen_of(change, known.key, epoch)?),
+            Funding::Late => (0, 0),
+        };
+        let (lease, frozen) = (cost.0.min(lease), cost.0.min(frozen));
+        parts.push((known, lease, frozen));
+    }
+    let funded = parts
+        .iter()
+        .all(|(known, lease, frozen)| cost.0 - lease - frozen <= known.state.remaining().0.max(0));
+    for (known, lease, frozen) in parts {
         // Where others did not have it, the node has still used up its part of the lease.
         let (spent, frozen) = if funded { (cost.0, frozen) } else { (0, 0) };
         change
@@ -103,6 +106,13 @@ fn fund(
                  WHERE name = ?1",
             )?
             .execute(params![known.key, spent, lease, frozen])?;
+        if let Funding::Frozen { epoch } = funding {
+            change
+                .prepare_cached(
+                    "UPDATE frozen SET micros = micros - ?3 WHERE budget = ?1 AND epoch = ?2",
+                )?
+                .execute(params![known.key, epoch, frozen])?;
+        }
         debug_assert!(
             budget_state(change, known.key)?
                 .is_some_and(|(_, state)| invariant::within_budget(&state)),
@@ -111,6 +121,15 @@ fn fund(
         );
     }
     Ok(funded)
+}
+
+/// What is still frozen of a run's lease; nothing once its hold has ended.
+fn frozen_of(change: &Transaction<'_>, key: &str, epoch: u32) -> Result<i64, StoreError> {
+    let micros = change
+        .prepare_cached("SELECT micros FROM frozen WHERE budget = ?1 AND epoch = ?2")?
+        .query_row(params![key, epoch], |row| row.get(0))
+        .optional()?;
+    Ok(micros.unwrap_or(0))
 }
 
 /// What the event costs, its remainder carried on.

@@ -27,12 +27,20 @@ CREATE TABLE budget (
     frozen INTEGER NOT NULL DEFAULT 0, frozen_until INTEGER NOT NULL DEFAULT 0)
     STRICT, WITHOUT ROWID;
 ",
-    // The bid beside the price; what a budget may hold after its limit was lowered; refusals.
+    // The bid beside the price; what a budget may hold after its limit was lowered; the frozen
+    // leases of each run by itself; refusals.
     "
 ALTER TABLE event ADD COLUMN bid INTEGER NOT NULL DEFAULT 0;
 UPDATE event SET bid = cpm;
 ALTER TABLE budget ADD COLUMN allowed INTEGER NOT NULL DEFAULT 0;
 UPDATE budget SET allowed = max(bound, spent + leased + frozen);
+CREATE TABLE frozen (
+    budget TEXT NOT NULL, epoch INTEGER NOT NULL, micros INTEGER NOT NULL, until INTEGER NOT NULL,
+    PRIMARY KEY (budget, epoch)) STRICT, WITHOUT ROWID;
+INSERT INTO frozen
+    SELECT name, (SELECT value - 1 FROM meta WHERE name = 'epoch'), frozen, frozen_until
+    FROM budget WHERE frozen > 0;
+ALTER TABLE budget DROP COLUMN frozen_until;
 CREATE TABLE refusal (
     key BLOB NOT NULL, kind TEXT NOT NULL, fault TEXT NOT NULL, at_ms INTEGER NOT NULL,
     exchange TEXT NOT NULL, seat TEXT NOT NULL, line_item TEXT NOT NULL, bid INTEGER NOT NULL,
@@ -85,8 +93,9 @@ mod tests {
         connection
             .execute_batch(
                 "PRAGMA user_version = 1;
-                 INSERT INTO budget (name, currency, bound, spent, leased)
-                 VALUES ('b', 'EUR', 10, 8, 5);",
+                 INSERT INTO meta VALUES ('epoch', 7);
+                 INSERT INTO budget (name, currency, bound, spent, leased, frozen, frozen_until)
+                 VALUES ('b', 'EUR', 10, 8, 5, 2, 99);",
             )
             .unwrap();
         let error = check(&connection).unwrap_err().to_string();
@@ -98,7 +107,13 @@ mod tests {
         let allowed: i64 = connection
             .query_row("SELECT allowed FROM budget", [], |row| row.get(0))
             .unwrap();
-        assert_eq!(allowed, 13);
+        assert_eq!(allowed, 15);
+        let frozen: (i64, i64, i64) = connection
+            .query_row("SELECT epoch, micros, until FROM frozen", [], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })
+            .unwrap();
+        assert_eq!(frozen, (6, 2, 99));
     }
 
     #[test]
