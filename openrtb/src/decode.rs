@@ -2,7 +2,7 @@
 //!
 //! Real traffic bends the specification, so numbers may come as strings, a lone value may stand
 //! for an array, identifiers may be numbers, and an absent field may be `null`. What no reading
-//! can save is refused with its path. Cost: about 5 µs for the tape and 2 µs for the walk of a
+//! can save is refused with its path. Cost: about 3.5 µs for the tape and 2 µs for the walk of a
 //! 2.7 KB request, and no allocation once a [`Scratch`] has seen a request of that size.
 
 use crate::fault::{Fault, Problem};

@@ -11,8 +11,8 @@ pub trait Encode {
 
 /// A field that knows whether it is there.
 pub(crate) trait EncodeField {
-    /// Appends `"name":value` with its comma, or nothing where the field is absent.
-    fn encode_field(&self, name: &str, object: &mut Object<'_>);
+    /// Appends the field, or nothing where it is absent; `member` is `,"name":`.
+    fn encode_field(&self, member: &'static str, object: &mut Object<'_>);
 }
 
 /// An object being written.
@@ -37,6 +37,14 @@ impl<'o> Object<'o> {
         self.empty = false;
         self.out.extend_from_slice(name.as_bytes());
         self.out.extend_from_slice(b"\":");
+        self.out
+    }
+
+    /// Writes `,"name":`, without its comma where it comes first, and lends the value's place.
+    pub(crate) fn declared(&mut self, member: &'static str) -> &mut Vec<u8> {
+        let from = usize::from(self.empty);
+        self.out.extend_from_slice(&member.as_bytes()[from..]);
+        self.empty = false;
         self.out
     }
 
@@ -69,10 +77,9 @@ pub fn string(text: &str, out: &mut Vec<u8>) {
 pub fn escape(text: &str, out: &mut Vec<u8>) {
     let bytes = text.as_bytes();
     let mut from = 0;
-    for (at, &byte) in bytes.iter().enumerate() {
-        if byte >= b' ' && byte != b'"' && byte != b'\\' {
-            continue;
-        }
+    while let Some(ahead) = next_escape(&bytes[from..]) {
+        let at = from + ahead;
+        let byte = bytes[at];
         out.extend_from_slice(&bytes[from..at]);
         from = at + 1;
         match byte {
@@ -90,6 +97,28 @@ pub fn escape(text: &str, out: &mut Vec<u8>) {
         }
     }
     out.extend_from_slice(&bytes[from..]);
+}
+
+/// Where the first byte is that a JSON string must escape, looking at eight bytes at once.
+fn next_escape(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const HIGH: u64 = ONES << 7;
+    // Sets the high bit of bytes that are zero, and of some behind the first such byte.
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let control = word.wrapping_sub(ONES * u64::from(b' ')) & !word & HIGH;
+        let quote = zeros(word ^ (ONES * u64::from(b'"')));
+        let backslash = zeros(word ^ (ONES * u64::from(b'\\')));
+        let found = control | quote | backslash;
+        if found != 0 {
+            return Some(index * 8 + found.trailing_zeros() as usize / 8);
+        }
+    }
+    let special = |byte: &u8| *byte < b' ' || *byte == b'"' || *byte == b'\\';
+    let ahead = rest.iter().position(special)?;
+    Some(words.len() * 8 + ahead)
 }
 
 impl Encode for str {
@@ -186,17 +215,49 @@ fn encode_nodes<'n, 'a>(nodes: &'n [Node<'a>], out: &mut Vec<u8>) -> &'n [Node<'
 }
 
 impl<T: Encode> EncodeField for Option<T> {
-    fn encode_field(&self, name: &str, object: &mut Object<'_>) {
+    fn encode_field(&self, member: &'static str, object: &mut Object<'_>) {
         if let Some(value) = self {
-            value.encode(object.key(name));
+            value.encode(object.declared(member));
         }
     }
 }
 
 impl<T: Encode> EncodeField for List<'_, T> {
-    fn encode_field(&self, name: &str, object: &mut Object<'_>) {
+    fn encode_field(&self, member: &'static str, object: &mut Object<'_>) {
         if self.is_present() {
-            self.items().encode(object.key(name));
+            self.items().encode(object.declared(member));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Against one byte after another.
+        #[test]
+        fn the_next_escape_is_the_first_special_byte(
+            bytes in proptest::collection::vec(
+                prop_oneof![
+                    8 => any::<u8>(),
+                    8 => 0x20_u8..0x80,
+                    1 => proptest::sample::select(&[0, 0x1f, 0x20, 0x21, b'"', b'#', b'\\', b']',
+                        0x80, 0xa2, 0xdc, 0xff][..]),
+                ],
+                0..40,
+            ),
+        ) {
+            let special = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
+            prop_assert_eq!(next_escape(&bytes), bytes.iter().position(special));
+        }
+
+        #[test]
+        fn any_text_reads_back(text in ".{0,40}") {
+            let mut out = Vec::new();
+            string(&text, &mut out);
+            prop_assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);
         }
     }
 }

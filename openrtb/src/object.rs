@@ -75,8 +75,8 @@ macro_rules! object {
                 use $crate::encode::EncodeField as _;
                 let mut object = $crate::encode::Object::open(out);
                 $(self.$field.encode_field(
-                    $crate::object::wire!($field $($wire)?), &mut object);)*
-                self.ext.encode_field("ext", &mut object);
+                    $crate::object::member!($field $($wire)?), &mut object);)*
+                self.ext.encode_field(",\"ext\":", &mut object);
                 for (name, value) in self.unknown {
                     object.member(name, value);
                 }
@@ -95,6 +95,17 @@ macro_rules! wire {
     };
 }
 
+/// The key as it is written: behind a comma, in quotes, before its colon.
+macro_rules! member {
+    ($field:ident) => {
+        concat!(",\"", stringify!($field), "\":")
+    };
+    ($field:ident $wire:literal) => {
+        concat!(",\"", $wire, "\":")
+    };
+}
+
+pub(crate) use member;
 pub(crate) use object;
 pub(crate) use wire;
 
