@@ -279,7 +279,8 @@ mod tests {
                         let path = BudgetPath::new(&[own[budget], shared]);
                         let opened = table.open(&book, &path, Micros(amount), expires_at);
                         let held = |of: Option<usize>| -> i64 { paper.values()
-                            .filter(|(b, ..)| of.is_none_or(|of| *b == of)).map(|(_, a, _)| a).sum() };
+                            .filter(|(b, ..)| of.is_none_or(|of| *b == of))
+                            .map(|(_, a, _)| a).sum() };
                         let fits = held(Some(budget)) + spent[budget] + amount <= granted[budget]
                             && held(None) + spent.iter().sum::<i64>() + amount <= 800;
                         match opened {
@@ -300,7 +301,8 @@ mod tests {
                         }
                     }
                     Step::Release { which } if which < ids.len() => {
-                        prop_assert_eq!(table.release(&book, ids[which]), paper.remove(&which).is_some());
+                        let released = table.release(&book, ids[which]);
+                        prop_assert_eq!(released, paper.remove(&which).is_some());
                     }
                     Step::Settle { which, part } if which < ids.len() => {
                         let settled = table.settle(&book, ids[which], Micros(part));

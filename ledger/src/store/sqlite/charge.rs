@@ -200,7 +200,8 @@ fn insert(
         .prepare_cached(
             "INSERT INTO event (kind, key, at_ms, exchange, seat, advertiser, line_item, creative,
                  publisher, placement, partner, cpm, currency, share_ppm, reason, funded, cost, bid)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,
+                 ?16, ?17, ?18)",
         )?
         .execute(params![
             event.kind.label(),
