@@ -1,7 +1,7 @@
 //! Decoding and encoding of requests, in process and without validation.
 //!
 //! Input: `fixtures/openrtb`, a banner of 1.2 KB, video in an application of 2.7 KB, six imps of
-//! 4.4 KB and native of 1.8 KB, each as the bidder reads it (`known`) and as the exchange does
+//! 4.4 KB and native of 2.2 KB, each as the bidder reads it (`known`) and as the exchange does
 //! (`all`), which also keeps what it does not know. `tape` is the parser alone, with the copy of
 //! the input that every decode makes: the difference to `known` is the walk into types. A
 //! regression here is paid by every request of both roles.
@@ -17,7 +17,7 @@ const SAMPLES: [(&str, &[u8]); 4] = [
         include_bytes!("../fixtures/openrtb/banner.json"),
     ),
     (
-        "native_1k8",
+        "native_2k2",
         include_bytes!("../fixtures/openrtb/native.json"),
     ),
     (
