@@ -32,11 +32,6 @@ pub(crate) fn put(words: &mut [u64], at: u32) {
     words[at as usize / 64] |= 1 << (at % 64);
 }
 
-/// How many bits are set.
-pub(crate) fn population(words: &[u64]) -> u32 {
-    words.iter().map(|word| word.count_ones()).sum()
-}
-
 /// Appends the numbers whose bits are set, ascending.
 pub(crate) fn list(words: &[u64], out: &mut Vec<u32>) {
     for (index, word) in words.iter().enumerate() {
@@ -78,6 +73,18 @@ impl Set {
         match self {
             Self::Dense { words, .. } => has(words, number),
             Self::Sparse(numbers) => numbers.binary_search(&number).is_ok(),
+        }
+    }
+
+    /// Makes `words` the set, in a universe of `length` words.
+    pub(crate) fn copy_to(&self, words: &mut Vec<u64>, length: usize) {
+        words.clear();
+        match self {
+            Self::Dense { words: own, .. } => words.extend_from_slice(own),
+            Self::Sparse(_) => {
+                words.resize(length, 0);
+                self.add_to(words);
+            }
         }
     }
 
@@ -163,8 +170,11 @@ mod tests {
             let mut without = words.clone();
             set.remove_from(&mut without);
             prop_assert_eq!(read(&without), other.difference(&model).copied().collect());
+            let mut copied = vec![1; 3];
+            set.copy_to(&mut copied, words_for(700));
+            prop_assert_eq!(read(&copied), model.clone());
             set.add_to(&mut words);
-            prop_assert_eq!(population(&words) as usize, other.union(&model).count());
+            prop_assert_eq!(read(&words), other.union(&model).copied().collect());
         }
     }
 }

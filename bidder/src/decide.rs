@@ -16,11 +16,12 @@ use crate::reserve::{self, Holder, Offer, Runtime};
 use crate::respond::{self, Terms, Tokens, Winner};
 use crate::select::Selection;
 use crate::{NoBid, Plan, pace, shade, value};
-use audience::{KeySeed, Lookup};
+use audience::{KeySeed, Lookup, UserKey};
 use ledger::token::Signer;
 use ledger::{Cpm, Currency, RateTable};
 use openrtb::request::Imp;
 use openrtb::{BidRequest, Fault, Flag, Limits, Scratch};
+use std::iter::Peekable;
 
 /// All that a decision reads and nobody changes meanwhile.
 #[derive(Clone, Copy)]
@@ -59,6 +60,8 @@ pub struct Work {
     features: Features,
     selection: Selection,
     rules: Rules,
+    /// The candidates with the most that each could bid, highest first.
+    ranking: Vec<(Cpm, u32)>,
     offers: Vec<Offer>,
     winners: Vec<Winner>,
     tokens: Tokens,
@@ -129,6 +132,20 @@ pub fn decide_request(
     decided
 }
 
+/// How many line items are targeted at a request: intake and selection alone, before any rule,
+/// price or budget.
+///
+/// # Errors
+/// [`NoBid::NothingActive`] or [`NoBid::NotTargeted`].
+pub fn candidates(
+    request: &BidRequest<'_>,
+    snapshot: &Snapshot<'_>,
+    work: &mut Work,
+) -> Result<u32, NoBid> {
+    select(request, snapshot, work)?;
+    Ok(work.selection.items.len() as u32)
+}
+
 fn buy(
     request: &BidRequest<'_>,
     snapshot: &Snapshot<'_>,
@@ -152,34 +169,42 @@ fn buy(
     let (draw, mut refusals, mut closest) = (Draw(seed), 0, Closest::default());
     let mut currency = Comparison::new(request, snapshot);
     work.winners.clear();
+    rank(snapshot, currency, work, &mut closest);
     for (imp, at) in request.imp.iter().zip(0..) {
         if let Err(reason) = work.rules.read_imp(imp, snapshot.catalog, snapshot.rates) {
             closest.note(reason);
             continue;
         }
-        offers(
+        let place = Place {
             request,
-            (imp, at),
+            imp,
+            at,
+            placement: placement(imp, snapshot),
+        };
+        let Work {
+            ranking,
+            offers,
+            winners,
+            rules,
+            ..
+        } = &mut *work;
+        let auction = Auction {
             snapshot,
+            rules,
+            winners,
             currency,
             draw,
-            work,
-            &mut closest,
-        );
-        let (catalog, plan) = (snapshot.catalog, snapshot.plan);
-        let offers = &mut work.offers;
-        let best = reserve::best(
-            offers,
-            holder,
-            catalog,
-            plan,
-            runtime,
-            &mut refusals,
-            &mut closest,
-        );
+            user: holder.user,
+        };
+        let mut left = ranking.iter().peekable();
+        let more = |offers: &mut Vec<Offer>, closest: &mut Closest| {
+            auction.look(&place, &mut left, offers, closest);
+        };
+        let shared = (snapshot.catalog, snapshot.plan, runtime);
+        let best = reserve::best(offers, more, holder, shared, &mut refusals, &mut closest);
         if let Some((offer, reservation)) = best {
-            let own = catalog.items[offer.item as usize].currency;
-            currency.settle(catalog.currencies[own as usize]);
+            let own = snapshot.catalog.items[offer.item as usize].currency;
+            currency.settled = Some(snapshot.catalog.currencies[own as usize]);
             let Offer {
                 item,
                 creative,
@@ -199,7 +224,7 @@ fn buy(
         return Err(closest.reason());
     }
     let terms = Terms {
-        currency: currency.of,
+        currency: currency.settled.unwrap_or(currency.of),
         user: holder.user.map_or(0, |user| user.0),
         expires_at: holder.expires_at,
         epoch: runtime.epoch,
@@ -258,92 +283,132 @@ fn select(request: &BidRequest<'_>, snapshot: &Snapshot<'_>, work: &mut Work) ->
     Ok(())
 }
 
-/// Collects the offers for an imp: what may be shown, what it is worth, who takes part, at which
-/// price.
-fn offers(
-    request: &BidRequest<'_>,
-    (imp, imp_at): (&Imp<'_>, u32),
-    snapshot: &Snapshot<'_>,
-    currency: Comparison,
-    draw: Draw,
-    work: &mut Work,
-    closest: &mut Closest,
-) {
+/// Ranks the candidates by the most that each could bid, in the currency of comparison.
+fn rank(snapshot: &Snapshot<'_>, currency: Comparison, work: &mut Work, closest: &mut Closest) {
     let catalog = snapshot.catalog;
-    let placements = catalog.index.of(Dimension::Placement);
-    let placement = imp
-        .tagid
-        .and_then(|tagid| catalog.index.placements.get(tagid));
-    let placement = placement.map_or(&[][..], std::slice::from_ref);
-    work.offers.clear();
-    for &at in &work.selection.items {
-        // One bid of a line item is enough for one request.
-        if work.winners.iter().any(|winner| winner.item == at) {
-            continue;
+    work.ranking.clear();
+    for &item in &work.selection.items {
+        let bound = catalog.bounds[item as usize];
+        let own = catalog.currencies[bound.currency as usize];
+        let allowed = work.rules.allows(bound.currency);
+        match currency
+            .rank(bound.cpm, own, snapshot.rates)
+            .filter(|_| allowed)
+        {
+            Some(rank) => work.ranking.push((rank, item)),
+            None => closest.note(NoBid::CurrencyNotAllowed),
         }
-        if !placements.admits(placement, at) {
-            closest.note(NoBid::NotTargeted);
-            continue;
-        }
-        let rules = (&work.rules, work.features.user().is_some());
-        match offer(request, (imp, imp_at), at, snapshot, currency, draw, rules) {
-            Ok(offer) => work.offers.push(offer),
-            Err(reason) => closest.note(reason),
-        }
+    }
+    // The catalog's order is the right one already where one currency is left.
+    let descending = |pair: &[(Cpm, u32)]| pair[0].0 >= pair[1].0;
+    if !work.ranking.windows(2).all(descending) {
+        work.ranking.sort_unstable_by(|one, other| other.cmp(one));
     }
 }
 
-/// The offer of one line item for an imp.
-fn offer(
-    request: &BidRequest<'_>,
-    (imp, imp_at): (&Imp<'_>, u32),
+/// The imp that is decided on.
+struct Place<'p, 'a> {
+    request: &'p BidRequest<'a>,
+    imp: &'p Imp<'a>,
+    /// Place in the request.
     at: u32,
-    snapshot: &Snapshot<'_>,
+    /// Value of its `tagid` in the index.
+    placement: Option<&'p u32>,
+}
+
+fn placement<'s>(imp: &Imp<'_>, snapshot: &Snapshot<'s>) -> Option<&'s u32> {
+    snapshot.catalog.index.placements.get(imp.tagid?)
+}
+
+/// What the offers for an imp depend on.
+struct Auction<'w, 's> {
+    snapshot: &'w Snapshot<'s>,
+    rules: &'w Rules,
+    winners: &'w [Winner],
     currency: Comparison,
     draw: Draw,
-    (rules, known_user): (&Rules, bool),
-) -> Result<Offer, NoBid> {
-    let Snapshot {
-        catalog,
-        plan,
-        rates,
-        ..
-    } = *snapshot;
-    let item = &catalog.items[at as usize];
-    let own = catalog.currencies[item.currency as usize];
-    let floor = rules.line_item(item)?;
-    if item.daily_cap.is_some() && !known_user {
-        return Err(NoBid::UnknownUser);
-    }
-    let first = draw.bits(Subject::Creative(imp_at, at));
-    let creative = rotate(&item.creatives, first, |creative| {
-        rules.creative(
-            creative,
-            &catalog.creatives[creative as usize],
-            request,
-            imp,
-        )
-    })?;
-    let display = &catalog.creatives[creative as usize];
-    let media = permit::media_floor(imp, display, own, rates).ok_or(NoBid::CurrencyNotAllowed)?;
-    let value = value::of(item);
-    let price = shade::price(value, floor.max(media)).ok_or(NoBid::BelowFloor)?;
-    if !pace::takes_part(
-        plan.participation[item.campaign as usize],
-        item.campaign,
-        draw,
+    user: Option<UserKey>,
+}
+
+impl Auction<'_, '_> {
+    /// Adds the offers of what is left of the candidates, until the next one could not beat the
+    /// best offer.
+    fn look<'r>(
+        &self,
+        place: &Place<'_, '_>,
+        left: &mut Peekable<impl Iterator<Item = &'r (Cpm, u32)>>,
+        offers: &mut Vec<Offer>,
+        closest: &mut Closest,
     ) {
-        return Err(NoBid::Paced);
+        let mut best = offers.iter().map(|offer| offer.rank).max();
+        while let Some((_, item)) =
+            left.next_if(|(bound, _)| best.is_none_or(|best| *bound >= best))
+        {
+            match self.offer(place, *item) {
+                Ok(offer) => {
+                    best = best.max(Some(offer.rank));
+                    offers.push(offer);
+                }
+                Err(reason) => closest.note(reason),
+            }
+        }
     }
-    Ok(Offer {
-        rank: currency
+
+    /// The offer of one line item: whether it may be shown, what that is worth, whether it takes
+    /// part, at which price.
+    fn offer(&self, place: &Place<'_, '_>, at: u32) -> Result<Offer, NoBid> {
+        let Snapshot {
+            catalog,
+            plan,
+            rates,
+            ..
+        } = *self.snapshot;
+        let item = &catalog.items[at as usize];
+        let own = catalog.currencies[item.currency as usize];
+        let placements = catalog.index.of(Dimension::Placement);
+        let placement = place.placement.map_or(&[][..], std::slice::from_ref);
+        // One bid of a line item is enough for one request.
+        let used = self.winners.iter().any(|winner| winner.item == at);
+        if used || !placements.admits(placement, at) {
+            return Err(NoBid::NotTargeted);
+        }
+        let (value, floor) = (value::of(item), self.rules.line_item(item)?);
+        if value < floor {
+            return Err(NoBid::BelowFloor);
+        }
+        if item.daily_cap.is_some() && self.user.is_none() {
+            return Err(NoBid::UnknownUser);
+        }
+        let first = self.draw.bits(Subject::Creative(place.at, at));
+        let creative = rotate(&item.creatives, first, |creative| {
+            let display = &catalog.creatives[creative as usize];
+            self.rules
+                .creative(creative, display, place.request, place.imp)
+        })?;
+        let display = &catalog.creatives[creative as usize];
+        let media = permit::media_floor(place.imp, display, own, rates);
+        let floor = floor.max(media.ok_or(NoBid::CurrencyNotAllowed)?);
+        let price = shade::price(value, floor).ok_or(NoBid::BelowFloor)?;
+        if !pace::takes_part(
+            plan.participation[item.campaign as usize],
+            item.campaign,
+            self.draw,
+        ) {
+            return Err(NoBid::Paced);
+        }
+        let rank = self
+            .currency
             .rank(price, own, rates)
-            .ok_or(NoBid::CurrencyNotAllowed)?,
-        tie: draw.bits(Subject::Tie(imp_at, at)),
-        item: at,
-        creative,
-        price,
-    })
+            .ok_or(NoBid::CurrencyNotAllowed)?;
+        debug_assert!(price <= item.max_cpm, "the bound holds for every price");
+        Ok(Offer {
+            rank,
+            tie: self.draw.bits(Subject::Tie(place.at, at)),
+            item: at,
+            creative,
+            price,
+        })
+    }
 }
 
 /// The first creative that is permitted, from a drawn one on; or the closest reason.
@@ -369,7 +434,7 @@ fn rotate(
 #[derive(Clone, Copy)]
 struct Comparison {
     of: Currency,
-    settled: bool,
+    settled: Option<Currency>,
 }
 
 impl Comparison {
@@ -381,27 +446,21 @@ impl Comparison {
         let first = request.cur.iter().find_map(paid);
         Self {
             of: first.unwrap_or(snapshot.exchange.currency),
-            settled: false,
+            settled: None,
         }
-    }
-
-    fn settle(&mut self, winner: Currency) {
-        *self = Self {
-            of: winner,
-            settled: true,
-        };
     }
 
     /// The price in the currency of comparison; `None` where it cannot be compared, or would
     /// need a second currency in the response.
     fn rank(self, price: Cpm, own: Currency, rates: Option<&RateTable>) -> Option<Cpm> {
-        if own == self.of {
-            return Some(price);
-        }
-        if self.settled {
+        if self.settled.is_some_and(|settled| settled != own) {
             return None;
         }
-        rates?.convert(price, own, self.of)
+        if own == self.of {
+            Some(price)
+        } else {
+            rates?.convert(price, own, self.of)
+        }
     }
 }
 

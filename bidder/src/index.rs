@@ -97,6 +97,8 @@ pub(crate) struct Index {
     pub(crate) publishers: Names<Box<str>>,
     pub(crate) slots: Names<u64>,
     pub(crate) placements: Names<Box<str>>,
+    /// Line items with groups of segments that are verified.
+    pub(crate) grouped: Set,
     /// Words of a set of all line items.
     pub(crate) words: usize,
 }
@@ -205,6 +207,7 @@ pub(crate) struct Builder {
     index: Index,
     drafts: [Draft; Dimension::ALL.len()],
     inventory: u32,
+    grouped: Vec<u32>,
 }
 
 /// The value of a name, a new one where it has none.
@@ -233,6 +236,9 @@ fn codes<K: Hash + Eq + Copy>(names: &mut Names<K>, list: &[K]) -> Vec<u32> {
 impl Builder {
     /// Adds the next line item: its targeting, its segments, and the slots of its creatives.
     pub(crate) fn add(&mut self, targeting: &Targeting, groups: &Groups, slots: &[u64]) {
+        if !groups.others.is_empty() {
+            self.grouped.push(self.drafts[0].items);
+        }
         let index = &mut self.index;
         let drafts = &mut self.drafts;
         let lists = [
@@ -313,7 +319,9 @@ impl Builder {
     /// The finished index.
     pub(crate) fn finish(self) -> Index {
         let mut index = self.index;
-        index.words = words_for(self.drafts[0].items as usize);
+        let universe = self.drafts[0].items as usize;
+        index.words = words_for(universe);
+        index.grouped = Set::new(self.grouped, universe);
         for (dimension, draft) in Dimension::ALL.into_iter().zip(self.drafts) {
             let names = match dimension {
                 Dimension::Geo => index.geo.len(),

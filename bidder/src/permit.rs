@@ -232,6 +232,11 @@ impl Rules {
         Ok(())
     }
 
+    /// Whether the request allows a currency, by its place in the catalog.
+    pub(crate) fn allows(&self, currency: u32) -> bool {
+        self.allowed[currency as usize]
+    }
+
     /// The floor of the imp for a line item.
     ///
     /// # Errors
@@ -243,9 +248,6 @@ impl Rules {
             .is_some_and(|seats| !has(seats, item.advertiser))
         {
             return Err(NoBid::SeatNotAllowed);
-        }
-        if !self.allowed[item.currency as usize] {
-            return Err(NoBid::CurrencyNotAllowed);
         }
         self.floors[item.currency as usize].ok_or(NoBid::CurrencyNotAllowed)
     }

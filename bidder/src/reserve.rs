@@ -49,19 +49,21 @@ pub(crate) struct Holder {
     pub(crate) test: bool,
 }
 
-/// Takes the best offer that can be paid for, out of `offers`, and counts in `refusals` what
-/// leases refused.
+/// Takes the best offer that can be paid for, and counts in `refusals` what leases refused.
+///
+/// `more` adds offers until none that is still missing could beat the best one there.
 pub(crate) fn best(
     offers: &mut Vec<Offer>,
+    mut more: impl FnMut(&mut Vec<Offer>, &mut Closest),
     holder: Holder,
-    catalog: &Catalog,
-    plan: &Plan,
-    runtime: Runtime<'_>,
+    (catalog, plan, runtime): (&Catalog, &Plan, Runtime<'_>),
     refusals: &mut u32,
     closest: &mut Closest,
 ) -> Option<(Offer, Option<ReservationId>)> {
     let most = *refusals + MOST_REFUSALS;
+    offers.clear();
     for _ in 0..MOST_TRIES {
+        more(offers, closest);
         let ranked = offers.iter().enumerate();
         let (at, _) = ranked.max_by_key(|(_, offer)| (offer.rank, offer.tie))?;
         let offer = offers.swap_remove(at);
@@ -69,13 +71,8 @@ pub(crate) fn best(
             return Some((offer, None));
         }
         let item = &catalog.items[offer.item as usize];
-        let reason = match hold(
-            item,
-            offer.price,
-            holder,
-            plan.day(item.advertiser),
-            runtime,
-        ) {
+        let day = plan.day(item.advertiser);
+        let reason = match hold(item, offer.price, holder, day, runtime) {
             Ok(reservation) => return Some((offer, Some(reservation))),
             Err(reason) => reason,
         };

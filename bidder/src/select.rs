@@ -62,8 +62,8 @@ impl Selection {
         let unsure = features.segments_dropped();
         let refusers = &index.of(Dimension::Audience).refusers;
         self.items.retain(|&item| {
-            let others = &groups[item as usize].others;
-            others.iter().all(|group| features.in_any(group))
+            let grouped = || groups[item as usize].others.iter();
+            (!index.grouped.contains(item) || grouped().all(|group| features.in_any(group)))
                 && !(unsure && refusers.contains(item))
         });
     }
@@ -73,33 +73,38 @@ impl Selection {
     fn narrow(&mut self, index: &Index, dimension: Dimension, values: &[u32]) -> bool {
         let postings = index.of(dimension);
         let of = |value: &u32| &postings.values[*value as usize];
-        let few = index.words as u32 / 2;
-        if postings.constrained {
-            if postings.estimate(values) <= few {
-                postings.open.list_common(&self.words, &mut self.items);
-                for value in values {
-                    of(value).0.list_common(&self.words, &mut self.items);
-                }
-                self.items.sort_unstable();
-                self.items.dedup();
-                self.items
-                    .retain(|&item| !values.iter().any(|value| of(value).1.contains(item)));
-                return true;
-            }
-            self.union.clear();
-            self.union.resize(index.words, 0);
-            postings.open.add_to(&mut self.union);
+        if !postings.constrained {
             for value in values {
-                of(value).0.add_to(&mut self.union);
+                of(value).1.remove_from(&mut self.words);
             }
-            for (word, union) in self.words.iter_mut().zip(&self.union) {
-                *word &= union;
+            return false;
+        }
+        if postings.estimate(values) <= index.words as u32 / 2 {
+            postings.open.list_common(&self.words, &mut self.items);
+            for value in values {
+                of(value).0.list_common(&self.words, &mut self.items);
             }
+            self.items.sort_unstable();
+            self.items.dedup();
+            self.items
+                .retain(|&item| !values.iter().any(|value| of(value).1.contains(item)));
+            return true;
+        }
+        postings.open.copy_to(&mut self.union, index.words);
+        for value in values {
+            of(value).0.add_to(&mut self.union);
         }
         for value in values {
-            of(value).1.remove_from(&mut self.words);
+            of(value).1.remove_from(&mut self.union);
         }
-        let little = bits::population(&self.words) <= few;
+        // Counting bits would cost more than the intersection; words that are not empty say
+        // enough.
+        let mut filled = 0;
+        for (word, union) in self.words.iter_mut().zip(&self.union) {
+            *word &= union;
+            filled += usize::from(*word != 0);
+        }
+        let little = filled <= index.words / 8;
         if little {
             bits::list(&self.words, &mut self.items);
         }

@@ -15,12 +15,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Everything to buy with, immutable. Line items, campaigns and advertisers are known by their
-/// place in the [`Input`] that it was built from.
+/// Everything to buy with, immutable. Campaigns and advertisers are known by their place in the
+/// [`Input`] that it was built from. Line items stand in the order of their price, the highest
+/// first, within one currency after the other, so that a decision can stop looking as soon as
+/// nobody dearer is left.
 pub struct Catalog {
     pub(crate) advertisers: Box<[Payer]>,
     pub(crate) campaigns: Box<[Flight]>,
     pub(crate) items: Box<[Item]>,
+    /// The most that each line item bids, and in which currency.
+    pub(crate) bounds: Box<[Bound]>,
     /// Segments, by line item.
     pub(crate) groups: Box<[Groups]>,
     pub(crate) creatives: Box<[Display]>,
@@ -29,6 +33,14 @@ pub struct Catalog {
     pub(crate) index: Index,
     pub(crate) blocks: Blocks,
     item_by_id: HashMap<Arc<str>, u32, FixedState>,
+}
+
+/// The most that a line item bids.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bound {
+    pub(crate) cpm: Cpm,
+    /// Place in the catalog's currencies.
+    pub(crate) currency: u32,
 }
 
 /// Who pays.
@@ -110,7 +122,7 @@ impl Catalog {
         let Input {
             advertisers,
             campaigns,
-            line_items,
+            mut line_items,
             creatives,
         } = input;
         let place = |ids: Vec<&String>| -> HashMap<String, u32> {
@@ -140,6 +152,11 @@ impl Catalog {
                 pacing: one.pacing,
             })
             .collect();
+        line_items.sort_by_cached_key(|one| {
+            let flight = &flights[campaign_at[&one.campaign] as usize];
+            let currency = payers[flight.advertiser as usize].currency;
+            (currency, std::cmp::Reverse(one.max_cpm))
+        });
         let mut builder = Builder::default();
         let (mut items, mut groups) = (Vec::new(), Vec::new());
         for one in line_items {
@@ -160,6 +177,7 @@ impl Catalog {
             item_by_id: ids.zip(0..).collect(),
             advertisers: payers,
             campaigns: flights,
+            bounds: items.iter().map(bound).collect(),
             items: items.into_boxed_slice(),
             groups: groups.into_boxed_slice(),
             creatives: creatives.iter().map(display).collect(),
@@ -203,6 +221,13 @@ impl Catalog {
 /// The hash under which frequency caps know a line item.
 pub fn line_item_key(id: &str) -> u64 {
     xxh3_64(id.as_bytes())
+}
+
+fn bound(item: &Item) -> Bound {
+    Bound {
+        cpm: item.max_cpm,
+        currency: item.currency,
+    }
 }
 
 fn wanted(targeting: &Targeting, creative: &Creative) -> bool {

@@ -1,10 +1,11 @@
+mod holding;
+mod rules;
+
 use super::*;
-use crate::catalog::{Creative, Format, Input, Media};
 use crate::sample::{NOW_MS, World, line_item};
-use crate::{TEST_PARTNER, notice};
 use audience::{Builder, Generation, SegmentId, UserKey};
+use ledger::ReservationId;
 use ledger::token::Purpose;
-use ledger::{BudgetPath, Micros, ReservationId};
 use serde_json::{Value, json};
 
 fn request() -> Value {
@@ -181,127 +182,12 @@ fn bad_bytes_are_told_from_no_bids() {
 
 /// A request that one change makes unsuitable, with the reason that is told.
 #[test]
-fn every_rule_of_the_exchange_is_kept() {
-    let world = World::new(1, |_, _| ());
-    let cases: [(Change, NoBid); 16] = [
-        (|r| r["tmax"] = 10.into(), NoBid::InsufficientTime),
-        (
-            |r| r["imp"][0]["pmp"] = json!({"private_auction": 1}),
-            NoBid::PrivateAuction,
-        ),
-        (|r| r["wseat"] = json!(["other"]), NoBid::SeatNotAllowed),
-        (|r| r["bseat"] = json!(["adv_acme"]), NoBid::SeatNotAllowed),
-        (|r| r["cur"] = json!(["USD"]), NoBid::CurrencyNotAllowed),
-        (
-            |r| r["imp"][0]["bidfloor"] = 2.500_001.into(),
-            NoBid::BelowFloor,
-        ),
-        (
-            |r| r["imp"][0]["bidfloorcur"] = "USD".into(),
-            NoBid::CurrencyNotAllowed,
-        ),
-        (
-            |r| r["imp"][0]["banner"] = json!({"w": 728, "h": 90}),
-            NoBid::NotTargeted,
-        ),
-        (|r| r["bcat"] = json!(["IAB2"]), NoBid::Blocked),
-        (|r| r["bcat"] = json!(["IAB2-3"]), NoBid::Blocked),
-        (
-            |r| (r["bcat"], r["cattax"]) = (json!(["9"]), json!(6)),
-            NoBid::Blocked,
-        ),
-        (|r| r["acat"] = json!(["IAB3"]), NoBid::Blocked),
-        (
-            |r| r["badv"] = json!(["x.example", "ACME.example"]),
-            NoBid::Blocked,
-        ),
-        (
-            |r| r["imp"][0]["banner"]["battr"] = json!([1, 3]),
-            NoBid::Blocked,
-        ),
-        (
-            |r| r["imp"][0]["banner"] = json!({"w": 300, "h": 251}),
-            NoBid::NotTargeted,
-        ),
-        (
-            |r| {
-                let video = json!({"mimes": ["video/mp4"]});
-                r["imp"][0] = json!({"id": "1", "video": video});
-            },
-            NoBid::NotTargeted,
-        ),
-    ];
-    for (change, reason) in cases {
-        let request = with(change);
-        assert_eq!(refused(&world, &request), reason, "{request}");
-    }
-    let allowed: [Change; 9] = [
-        |r| r["tmax"] = 11.into(),
-        |r| r["tmax"] = 0.into(),
-        |r| r["wseat"] = json!(["adv_acme"]),
-        |r| r["bseat"] = json!(["other"]),
-        |r| r["cur"] = json!(["USD", "EUR"]),
-        |r| r["imp"][0]["bidfloor"] = 2.5.into(),
-        |r| r["bcat"] = json!(["IAB2-4", "IAB3"]),
-        |r| r["acat"] = json!(["IAB2"]),
-        |r| r["badv"] = json!(["other.acme.example", "example.acme"]),
-    ];
-    for change in allowed {
-        let request = with(change);
-        assert!(ask(&world, &request).outcome.is_ok(), "{request}");
-    }
-    // An interstitial without sizes takes any.
-    let open = with(|r| {
-        r["imp"][0]["instl"] = 1.into();
-        r["imp"][0]["banner"] = json!({});
-    });
-    assert!(ask(&world, &open).outcome.is_ok());
-}
-
-#[test]
-fn insecure_markup_is_kept_from_secure_places() {
-    let world = World::new(1, |input, _| {
-        input.creatives[0].adm = "<img src=\"http://cdn.example/a.png\">".to_owned();
-    });
-    assert_eq!(refused(&world, &request()), NoBid::NotSecure);
-    let plain = with(|request| request["imp"][0]["secure"] = 0.into());
-    assert!(ask(&world, &plain).outcome.is_ok());
-}
-
-#[test]
 fn a_body_is_given_where_it_is_asked_for() {
     let mut world = World::new(1, |_, _| ());
     world.exchange.no_bid = NoBidStyle::Body;
     let answer = ask(&world, &with(|request| request["tmax"] = 5.into()));
     assert_eq!(answer.outcome, Err(Outcome::NoBid(NoBid::InsufficientTime)));
     assert_eq!(answer.body, Some(json!({"id": "auction-1", "nbr": 15})));
-}
-
-#[test]
-fn a_test_is_answered_and_takes_nothing() {
-    let world = World::new(1, |input, _| input.line_items[0].daily_cap = Some(1));
-    let request = with(|request| request["test"] = 1.into());
-    for _ in 0..3 {
-        let answer = ask(&world, &request);
-        assert!(answer.outcome.as_ref().unwrap().test);
-        let burl = answer.bid()["burl"].as_str().unwrap();
-        let mut buffer = Vec::new();
-        let text = token(burl, "/n/bill?t=");
-        let claims = world
-            .signer
-            .verify(Purpose::Notice, text, 0, &mut buffer)
-            .unwrap();
-        assert_eq!((claims.partner, claims.reservation), (TEST_PARTNER, None));
-        let fields = notice::Fields {
-            price: Some("1"),
-            ..notice::Fields::default()
-        };
-        let (bill, burl) = (notice::Notice::Bill, crate::exchange::Billable::Burl);
-        let event = notice::event(bill, burl, &claims, fields, world.catalog.party("li_0"), 0);
-        assert_eq!(event, Err(notice::Refusal::Test));
-    }
-    let slot = world.catalog.items[0].budget.slots()[0];
-    assert_eq!((world.book.reserved(slot), world.caps.entries()), (0, 0));
 }
 
 #[test]
@@ -322,74 +208,6 @@ fn the_highest_price_wins_and_ties_are_drawn() {
         "{wins:?}"
     );
     assert!(!wins.contains_key("li_3"));
-}
-
-#[test]
-fn an_empty_lease_hands_over_to_the_next_offer() {
-    let world = World::new(2, |input, book| {
-        let slot = book.add().unwrap();
-        book.grant(slot, 3_001);
-        input.line_items[1].budget = BudgetPath::new(&[slot]);
-        input.line_items[1].max_cpm = Cpm(3_000_000);
-    });
-    let first = ask(&world, &request());
-    assert_eq!(first.bid()["cid"], "li_1");
-    let second = ask(&world, &request());
-    assert_eq!(second.bid()["cid"], "li_0");
-    assert_eq!(second.outcome.unwrap().refusals, 1);
-}
-
-#[test]
-fn refusals_of_leases_are_bounded() {
-    let world = World::new(20, |_, _| ());
-    let slot = world.catalog.items[0].budget.slots()[0];
-    world.book.withdraw(slot, i64::MAX);
-    assert_eq!(refused(&world, &request()), NoBid::NoBudget);
-}
-
-#[test]
-fn a_full_table_of_reservations_ends_bidding() {
-    let world = World::new(1, |_, _| ());
-    let mut asked = 0;
-    while ask_with_seed(&world, &request(), asked).outcome.is_ok() {
-        asked += 1;
-    }
-    assert_eq!(asked, 1_024);
-    assert_eq!(refused(&world, &request()), NoBid::ReservationsFull);
-}
-
-#[test]
-fn caps_count_by_user_and_come_back_with_a_loss() {
-    let world = World::new(1, |input, _| input.line_items[0].daily_cap = Some(2));
-    let answers = [1, 2, 3].map(|seed| ask_with_seed(&world, &request(), seed));
-    assert!(answers[..2].iter().all(|answer| answer.outcome.is_ok()));
-    assert_eq!(refused(&world, &request()), NoBid::FrequencyCapped);
-    let other = with(|request| request["user"]["id"] = "user-2".into());
-    assert!(ask(&world, &other).outcome.is_ok());
-    let nobody = with(|request| request["user"] = json!({}));
-    assert_eq!(refused(&world, &nobody), NoBid::UnknownUser);
-    let child = with(|request| request["regs"] = json!({"coppa": 1}));
-    assert_eq!(refused(&world, &child), NoBid::UnknownUser);
-    let mut buffer = Vec::new();
-    let lurl = answers[0].bid()["lurl"].as_str().unwrap();
-    let claims = world
-        .signer
-        .verify(Purpose::Notice, token(lurl, "?t="), 0, &mut buffer)
-        .unwrap();
-    let expiry = world.exchange.reservation_expiry(&claims);
-    let key = crate::catalog::line_item_key(claims.line_item);
-    assert!(world.caps.release(UserKey(claims.user), key, expiry));
-    assert!(ask(&world, &request()).outcome.is_ok());
-}
-
-#[test]
-fn a_refused_lease_gives_the_cap_back() {
-    let world = World::new(1, |input, _| input.line_items[0].daily_cap = Some(1));
-    let slot = world.catalog.items[0].budget.slots()[0];
-    let taken = world.book.withdraw(slot, i64::MAX);
-    assert_eq!(refused(&world, &request()), NoBid::NoBudget);
-    world.book.grant(slot, taken);
-    assert!(ask(&world, &request()).outcome.is_ok());
 }
 
 #[test]
@@ -436,83 +254,6 @@ fn each_imp_is_decided_and_no_line_item_bids_twice() {
     );
 }
 
-fn in_dollars(input: &mut Input) {
-    input.advertisers[0].currency = Currency(*b"USD");
-}
-
-#[test]
-fn floors_and_prices_of_other_currencies_need_a_rate() {
-    let mut world = World::new(1, |input, _| in_dollars(input));
-    let both = |floor: f64| {
-        with(|request| {
-            request["cur"] = json!(["EUR", "USD"]);
-            request["imp"][0]["bidfloor"] = floor.into();
-        })
-    };
-    assert_eq!(refused(&world, &both(1.0)), NoBid::CurrencyNotAllowed);
-    let rates = [(Currency(*b"USD"), Micros(1_250_000))];
-    world.rates = Some(RateTable::new(crate::sample::EUR, &rates, "2026-11-23"));
-    let answer = ask(&world, &both(1.9));
-    assert_eq!(answer.body.as_ref().unwrap()["cur"], "USD");
-    assert_eq!(refused(&world, &both(2.1)), NoBid::BelowFloor);
-}
-
-#[test]
-fn video_is_bought_by_what_the_player_takes() {
-    let world = World::new(1, |input, _| {
-        input.creatives[0] = Creative {
-            format: Format::Video,
-            adm: "<VAST version=\"3.0\"><Impression>${IMP_URL}</Impression></VAST>".to_owned(),
-            media: Media {
-                mime: "video/mp4".to_owned(),
-                duration_s: 20,
-                protocol: 3,
-            },
-            ..input.creatives[0].clone()
-        };
-    });
-    let video = |change: Change| {
-        with(|request| {
-            let mut video = json!({"mimes": ["video/mp4"], "protocols": [2, 3],
-                "minduration": 5, "maxduration": 30});
-            change(&mut video);
-            request["imp"][0] = json!({"id": "1", "video": video});
-        })
-    };
-    let answer = ask(&world, &video(|_| ()));
-    assert_eq!(
-        (&answer.bid()["mtype"], &answer.bid()["dur"]),
-        (&json!(2), &json!(20))
-    );
-    let adm = answer.bid()["adm"].as_str().unwrap();
-    assert!(adm.contains("<Impression>https://bid.example/t/imp?t="));
-    let changes: [(Change, NoBid); 5] = [
-        (
-            |video| video["mimes"] = json!(["video/webm"]),
-            NoBid::NoCreative,
-        ),
-        (|video| video["protocols"] = json!([7]), NoBid::NoCreative),
-        (|video| video["maxduration"] = 15.into(), NoBid::NoCreative),
-        (
-            |video| {
-                video
-                    .as_object_mut()
-                    .unwrap()
-                    .retain(|key, _| !key.ends_with("duration"));
-                video["rqddurs"] = json!([15, 30]);
-            },
-            NoBid::NoCreative,
-        ),
-        (
-            |video| video["mincpmpersec"] = 0.2.into(),
-            NoBid::CurrencyNotAllowed,
-        ),
-    ];
-    for (change, reason) in changes {
-        assert_eq!(refused(&world, &video(change)), reason);
-    }
-}
-
 #[test]
 fn segments_decide_with_every_id_of_the_user() {
     let mut world = World::new(1, |input, _| {
@@ -553,16 +294,6 @@ fn nothing_active_is_told() {
     let mut world = World::new(1, |_, _| ());
     world.plan = Plan::idle(&world.catalog);
     assert_eq!(refused(&world, &request()), NoBid::NothingActive);
-}
-
-#[test]
-fn one_seat_bids_for_all_advertisers() {
-    let mut world = World::new(1, |_, _| ());
-    world.exchange.seat = crate::exchange::SeatUse::Single("house".into());
-    let answer = ask(&world, &with(|request| request["wseat"] = json!(["house"])));
-    assert_eq!(answer.body.unwrap()["seatbid"][0]["seat"], "house");
-    let blocked = with(|request| request["bseat"] = json!(["house"]));
-    assert_eq!(refused(&world, &blocked), NoBid::SeatNotAllowed);
 }
 
 #[test]

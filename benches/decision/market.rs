@@ -1,0 +1,290 @@
+//! A market for the benches: advertisers, line items of a realistic mix, and users with segments.
+//! Everything follows from a seed.
+
+use audience::{Builder, Generation, IdKind, KeySeed, Lookup, SegmentId, UserKey};
+use bidder::catalog::{
+    Advertiser, Audience, Campaign, Catalog, Creative, Format, Hours, Input, LineItem, Media,
+    Pacing, Rule, Targeting,
+};
+use bidder::plan::{CampaignDay, LocalTime, Tick};
+use bidder::{Exchange, FrequencyCaps, Links, Pacers, Plan, Runtime, Snapshot};
+use ledger::token::Signer;
+use ledger::{Book, BudgetPath, BudgetSlot, Cpm, Currency, Reservations};
+use load_tests::corpus::{self, Kind, Options, Random, User};
+
+/// 2026-11-23 12:00 UTC, a Monday.
+pub(crate) const NOW_MS: i64 = 1_795_435_200_000;
+
+const USD: Currency = Currency(*b"USD");
+const SEGMENTS: u64 = 5_000;
+const COUNTRIES: [&str; 12] = [
+    "FRA", "DEU", "ESP", "ITA", "POL", "GBR", "USA", "CAN", "NLD", "BEL", "SWE", "BRA",
+];
+const TOPICS: [&str; 8] = [
+    "news",
+    "sport",
+    "cooking",
+    "travel",
+    "autos",
+    "gardening",
+    "science",
+    "music",
+];
+const SIZES: [(u32, u32); 6] = [
+    (300, 250),
+    (728, 90),
+    (320, 50),
+    (160, 600),
+    (300, 600),
+    (970, 250),
+];
+const SYSTEMS: [&str; 4] = ["Windows", "Android", "iOS", "macOS"];
+
+/// All that a decision needs.
+pub(crate) struct Market {
+    catalog: Catalog,
+    plan: Plan,
+    audience: Lookup,
+    signer: Signer,
+    links: Links,
+    exchange: Exchange,
+    reservations: Reservations,
+    book: Book,
+    caps: FrequencyCaps,
+}
+
+impl Market {
+    /// A market of `line_items` and `users`.
+    pub(crate) fn new(line_items: usize, users: u64) -> Self {
+        let book = Book::default();
+        let input = input(line_items, &book, &mut Random::new(7));
+        let segment = |name: &str| name.strip_prefix("seg_")?.parse().ok().map(SegmentId);
+        let catalog = Catalog::build(input, segment).expect("the market is sound");
+        let clocks = vec![LocalTime::utc(NOW_MS); catalog.advertisers().len()];
+        let campaigns = vec![CampaignDay::default(); catalog.campaigns().len()];
+        let tick = Tick {
+            now_ms: NOW_MS,
+            advertisers: &clocks,
+            campaigns: &campaigns,
+        };
+        let plan = Plan::next(&catalog, &book, &mut Pacers::default(), tick);
+        Self {
+            plan,
+            catalog,
+            audience: audience(users),
+            signer: Signer::new(&[(1, [7; 32])]),
+            links: Links::new("https://bid.example"),
+            exchange: Exchange::new("demo", USD),
+            reservations: Reservations::new(16 * 1024),
+            book,
+            caps: FrequencyCaps::new(4_000_000),
+        }
+    }
+
+    /// What nobody changes.
+    pub(crate) fn snapshot(&self) -> Snapshot<'_> {
+        Snapshot {
+            catalog: &self.catalog,
+            plan: &self.plan,
+            audience: &self.audience,
+            seed: KeySeed::default(),
+            signer: &self.signer,
+            links: &self.links,
+            rates: None,
+            exchange: &self.exchange,
+            limits: openrtb::Limits::default(),
+        }
+    }
+
+    /// What bids take from.
+    #[allow(dead_code, reason = "one of the two benches only selects")]
+    pub(crate) fn runtime(&self) -> Runtime<'_> {
+        Runtime {
+            reservations: &self.reservations,
+            book: &self.book,
+            caps: &self.caps,
+            epoch: 1,
+        }
+    }
+
+    /// Ends all open bids, as their notices would.
+    #[allow(dead_code, reason = "one of the two benches only selects")]
+    pub(crate) fn settle(&self) {
+        self.reservations.sweep(&self.book, u32::MAX, usize::MAX);
+    }
+}
+
+/// Web banners of 2.7 KB, two imps each, of `users` users on 3,200 domains.
+pub(crate) fn requests(count: u64, users: u64) -> Vec<String> {
+    let options = Options {
+        count,
+        seed: 1,
+        users,
+        consented_at_s: 1_790_000_000,
+    };
+    corpus::requests(Kind::WebBanner, options).collect()
+}
+
+fn audience(users: u64) -> Lookup {
+    let mut random = Random::new(3);
+    let mut builder = Builder::new(audience::Limits::default());
+    let mut ids = Vec::new();
+    for number in 0..users {
+        let key = UserKey::new(
+            KeySeed::default(),
+            IdKind::BuyerUid,
+            User(number).buyeruid().as_bytes(),
+        );
+        ids.clear();
+        ids.extend((0..4 + random.below(17)).map(|_| segment(&mut random)));
+        ids.sort_unstable();
+        ids.dedup();
+        builder
+            .add(key.expect("the id is short"), &ids)
+            .expect("the table has room");
+    }
+    builder.finish(Generation(1)).expect("the table has room")
+}
+
+/// Low numbers far more often than high ones.
+fn segment(random: &mut Random) -> SegmentId {
+    let draw = random.below(SEGMENTS);
+    SegmentId((draw * draw / SEGMENTS) as u32)
+}
+
+fn input(line_items: usize, book: &Book, random: &mut Random) -> Input {
+    let advertisers = line_items.div_ceil(50);
+    let campaigns = line_items.div_ceil(5);
+    let budget = |micros: i64| {
+        let slot = book.add().expect("the book has room");
+        book.grant(slot, micros);
+        slot
+    };
+    let owner = |campaign: usize| format!("adv_{}", campaign % advertisers);
+    let payer: Vec<BudgetSlot> = (0..advertisers).map(|_| budget(i64::MAX / 4)).collect();
+    let flight: Vec<BudgetSlot> = (0..campaigns).map(|_| budget(i64::MAX / 4)).collect();
+    let items = (0..line_items).map(|at| {
+        let campaign = at % campaigns;
+        let advertiser = campaign % advertisers;
+        let own = budget(i64::MAX / 4);
+        LineItem {
+            id: format!("li_{at:08}"),
+            campaign: format!("cmp_{campaign}"),
+            active: true,
+            max_cpm: Cpm(200_000 + random.below(60_000) as i64 * 100),
+            targeting: targeting(random),
+            daily_cap: random.chance(50).then(|| 1 + random.below(5) as u16),
+            creatives: creatives_of(advertiser, random),
+            budget: BudgetPath::new(&[own, flight[campaign], payer[advertiser]]),
+            budget_keys: vec!["item".into(), "campaign".into(), "advertiser".into()],
+        }
+    });
+    Input {
+        line_items: items.collect(),
+        advertisers: (0..advertisers)
+            .map(|at| Advertiser {
+                id: format!("adv_{at}"),
+                name: format!("Advertiser {at}"),
+                currency: USD,
+                domain: format!("brand-{at}.example"),
+            })
+            .collect(),
+        campaigns: (0..campaigns)
+            .map(|at| Campaign {
+                id: format!("cmp_{at}"),
+                advertiser: owner(at),
+                start_ms: 0,
+                end_ms: i64::MAX,
+                pacing: Pacing::Asap,
+            })
+            .collect(),
+        creatives: (0..advertisers)
+            .flat_map(|advertiser| (0..SIZES.len()).map(move |size| creative(advertiser, size)))
+            .collect(),
+    }
+}
+
+/// One or two sizes of the advertiser.
+fn creatives_of(advertiser: usize, random: &mut Random) -> Vec<String> {
+    let first = random.below(6);
+    let second = (first + 1 + random.below(5)) % 6;
+    let both = random.chance(40);
+    let sizes = if both {
+        vec![first, second]
+    } else {
+        vec![first]
+    };
+    sizes
+        .iter()
+        .map(|size| format!("cr_{advertiser}_{size}"))
+        .collect()
+}
+
+fn creative(advertiser: usize, size: usize) -> Creative {
+    let (w, h) = SIZES[size];
+    Creative {
+        id: format!("cr_{advertiser}_{size}"),
+        advertiser: format!("adv_{advertiser}"),
+        format: Format::Banner,
+        w,
+        h,
+        adm: format!(
+            "<a href=\"${{CLICK_URL}}\" target=\"_blank\"><img src=\"https://cdn.example/\
+             {advertiser}/{size}.png\" width=\"{w}\" height=\"{h}\" alt=\"Brand {advertiser}\"></a>"
+        ),
+        adomain: vec![format!("brand-{advertiser}.example")],
+        landing_page: format!("https://brand-{advertiser}.example/offer?c={size}"),
+        bundle: None,
+        attr: vec![],
+        cat: vec![format!("IAB{}-{}", 1 + advertiser % 23, 1 + size)],
+        cattax: 1,
+        media: Media::default(),
+    }
+}
+
+fn some<T>(random: &mut Random, most: u64, mut draw: impl FnMut(&mut Random) -> T) -> Vec<T> {
+    (0..1 + random.below(most)).map(|_| draw(random)).collect()
+}
+
+fn targeting(random: &mut Random) -> Targeting {
+    let country = |random: &mut Random| (*random.pick(&COUNTRIES)).to_owned();
+    let site =
+        |random: &mut Random| format!("{}-{}.example", random.pick(&TOPICS), random.below(400));
+    let group =
+        |random: &mut Random| some(random, 4, |random| format!("seg_{}", segment(random).0));
+    let mut targeting = Targeting::default();
+    if random.chance(85) {
+        targeting.geo.include = some(random, 3, country);
+    }
+    if random.chance(20) {
+        targeting.sites.include = some(random, 30, site);
+    } else if random.chance(20) {
+        targeting.sites.exclude = some(random, 10, site);
+    }
+    if random.chance(40) {
+        let types = [vec![2], vec![4, 5], vec![2, 4, 5], vec![3, 7]];
+        targeting.device_types = Rule {
+            include: random.pick(&types).clone(),
+            exclude: vec![],
+        };
+    }
+    if random.chance(10) {
+        targeting.operating_systems.include = vec![(*random.pick(&SYSTEMS)).to_owned()];
+    }
+    if random.chance(60) {
+        let groups = if random.chance(25) { 2 } else { 1 };
+        targeting.audience = Audience {
+            include: (0..groups).map(|_| group(random)).collect(),
+            exclude: vec![],
+        };
+    }
+    if random.chance(15) {
+        targeting.audience.exclude = group(random);
+    }
+    if random.chance(30) {
+        let from = random.below(12) as u32;
+        let hours = (0..168).filter(|hour| (from..from + 12).contains(&(hour % 24)));
+        targeting.hours = hours.fold(Hours::NONE, Hours::with);
+    }
+    targeting
+}
