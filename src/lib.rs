@@ -7,6 +7,7 @@ pub mod buying;
 pub mod clock;
 pub mod config;
 pub mod data_plane;
+pub mod demo;
 pub mod http;
 pub mod keys;
 pub mod leases;

@@ -3,11 +3,14 @@
 use anyhow::{Context, Result, anyhow};
 use clap::{Parser, Subcommand};
 use gavel::config::Settings;
+use gavel::demo::Wish;
 use gavel::serve::Serving;
 use ledger::statement::Period;
 use ledger::store::SqliteStore;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 #[derive(Parser)]
 #[command(
@@ -49,6 +52,21 @@ enum Command {
         #[arg(long, default_value = "gavel.toml")]
         config: PathBuf,
     },
+    /// Show the engine at work: publishers, partners, users and a node in one process.
+    Demo {
+        /// Stop after so many seconds and print the statement.
+        #[arg(long)]
+        seconds: Option<u64>,
+        /// Requests a second.
+        #[arg(long, default_value_t = 500)]
+        rate: u32,
+        /// Address of the data plane.
+        #[arg(long, default_value = "127.0.0.1:8080")]
+        data: String,
+        /// Address of the control plane.
+        #[arg(long, default_value = "127.0.0.1:8081")]
+        control: String,
+    },
     /// Print the billing statement of an account, from the event log.
     Statement {
         /// The configuration file.
@@ -78,6 +96,17 @@ fn main() -> ExitCode {
             let plan = gavel::apply::apply(&settings, &files, dry_run)?;
             say(&plan.to_string());
             Ok(ExitCode::SUCCESS)
+        }),
+        Command::Demo {
+            seconds,
+            rate,
+            data,
+            control,
+        } => demo(&Wish {
+            seconds,
+            rate,
+            data,
+            control,
         }),
         Command::Serve { config } => settings(&config).and_then(serve),
         Command::Statement {
@@ -121,6 +150,23 @@ fn serve(settings: Settings) -> Result<ExitCode> {
         }
     })?;
     serving.stop();
+    Ok(ExitCode::SUCCESS)
+}
+
+fn demo(wish: &Wish) -> Result<ExitCode> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&interrupted);
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            runtime.block_on(tokio::signal::ctrl_c())?;
+            flag.store(true, Ordering::Relaxed);
+            std::io::Result::Ok(())
+        })?;
+    gavel::demo::run(wish, say, || interrupted.load(Ordering::Relaxed))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -11,32 +11,32 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// The running partners.
-pub struct Partners {
+pub(super) struct Partners {
     /// Id of the partner in the fixtures, its address, its own books.
-    pub running: Vec<Running>,
+    pub(super) running: Vec<Running>,
     thread: JoinHandle<()>,
 }
 
 /// One partner.
-pub struct Running {
+pub(super) struct Running {
     /// Id of the partner in the fixtures.
-    pub id: &'static str,
+    pub(super) id: &'static str,
     /// The word that stands for its address in the fixtures.
-    pub placeholder: &'static str,
+    pub(super) placeholder: &'static str,
     /// Where it listens.
-    pub address: SocketAddr,
+    pub(super) address: SocketAddr,
     partner: Arc<Partner>,
 }
 
 impl Running {
     /// What the partner was billed, by its own count of first billing notices. It buys for one
     /// campaign, so its costs are rounded as one.
-    pub fn billed(&self) -> Micros {
+    pub(super) fn billed(&self) -> Micros {
         Carry::default().impression(Cpm(self.partner.stats().bill.price_micros))
     }
 
     /// How many impressions the partner was billed for.
-    pub fn impressions(&self) -> u64 {
+    pub(super) fn impressions(&self) -> u64 {
         let bill = self.partner.stats().bill;
         bill.count - bill.repeated
     }
@@ -47,10 +47,16 @@ impl Partners {
     ///
     /// # Errors
     /// Where no port can be had.
-    pub fn start(shutdown: &Shutdown) -> Result<Self> {
+    pub(super) fn start(shutdown: &Shutdown) -> Result<Self> {
         let plans = [
             ("dsp_fast", "PARTNER_FAST", Profile::Ok, "fast", 1_900_000),
-            ("dsp_slow", "PARTNER_SLOW", Profile::Slow(Duration::from_millis(45)), "slow", 2_300_000),
+            (
+                "dsp_slow",
+                "PARTNER_SLOW",
+                Profile::Slow(Duration::from_millis(45)),
+                "slow",
+                2_300_000,
+            ),
         ];
         let mut running = Vec::new();
         let mut listeners = Vec::new();
@@ -68,11 +74,18 @@ impl Partners {
                 domain: format!("{seat}.example"),
             };
             let address = listener.local_addr()?;
-            running.push(Running { id, placeholder, address, partner: Partner::new(settings) });
+            running.push(Running {
+                id,
+                placeholder,
+                address,
+                partner: Partner::new(settings),
+            });
             listeners.push(listener);
         }
-        let partners: Vec<Arc<Partner>> =
-            running.iter().map(|running| Arc::clone(&running.partner)).collect();
+        let partners: Vec<Arc<Partner>> = running
+            .iter()
+            .map(|running| Arc::clone(&running.partner))
+            .collect();
         let shutdown = shutdown.clone();
         let thread = std::thread::Builder::new()
             .name("demo-partners".to_owned())
@@ -81,18 +94,14 @@ impl Partners {
     }
 
     /// Waits for the partners to end after the shutdown has begun.
-    pub fn join(self) -> Vec<Running> {
+    pub(super) fn join(self) -> Vec<Running> {
         // A partner that panicked shows as a difference in the statement.
         let _ = self.thread.join();
         self.running
     }
 }
 
-fn serve(
-    listeners: Vec<std::net::TcpListener>,
-    partners: Vec<Arc<Partner>>,
-    shutdown: &Shutdown,
-) {
+fn serve(listeners: Vec<std::net::TcpListener>, partners: Vec<Arc<Partner>>, shutdown: &Shutdown) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -101,8 +110,8 @@ fn serve(
     local.block_on(&runtime, async move {
         let mut tasks = Vec::new();
         for (listener, partner) in listeners.into_iter().zip(partners) {
-            let listener = tokio::net::TcpListener::from_std(listener)
-                .expect("the listener is a TCP socket");
+            let listener =
+                tokio::net::TcpListener::from_std(listener).expect("the listener is a TCP socket");
             let shutdown = shutdown.clone();
             tasks.push(tokio::task::spawn_local(async move {
                 let ended = async move { shutdown.wait().await };

@@ -10,24 +10,30 @@ use std::fmt::Write;
 const CURRENCY: &str = "EUR";
 
 /// The statement's text, and every way in which the books do not agree.
-pub struct Verdict {
+pub(super) struct Verdict {
     /// For people.
-    pub text: String,
+    pub(super) text: String,
     /// Empty where everything reconciles.
-    pub differences: Vec<String>,
+    pub(super) differences: Vec<String>,
 }
 
 /// Draws up the statement of `books` beside the partners' own accounts.
-pub fn draw_up(books: &Books, partners: &[Running], local_bidder: &str) -> Verdict {
+pub(super) fn draw_up(books: &Books, partners: &[Running], local_bidder: &str) -> Verdict {
     let statement = match books.statement() {
         Ok(statement) => statement,
         Err(error) => {
-            return Verdict { text: String::new(), differences: error.differences };
+            return Verdict {
+                text: String::new(),
+                differences: error.differences,
+            };
         }
     };
     let mut text = String::new();
     table(&statement, &mut text);
-    let mut checks = Checks { text: &mut text, differences: Vec::new() };
+    let mut checks = Checks {
+        text: &mut text,
+        differences: Vec::new(),
+    };
     let sum = |prefix: &str| statement.sum(prefix, CURRENCY);
     let receipts = sum("buyer:");
     let bidder = Micros(sum("advertiser:").0 + sum("over_delivery").0);
@@ -43,17 +49,33 @@ pub fn draw_up(books: &Books, partners: &[Running], local_bidder: &str) -> Verdi
         let what = format!("receipts from {} = what it counted itself", partner.id);
         checks.equal(&what, sum(&format!("buyer:{}:", partner.id)), billed);
     }
-    checks.equal("exchange receipts = bidder spend + partners' spend", receipts, bought);
+    checks.equal(
+        "exchange receipts = bidder spend + partners' spend",
+        receipts,
+        bought,
+    );
     let earned = Micros(sum("publisher:").0 + sum("exchange_fee").0);
-    checks.equal("publisher earnings + exchange fee = receipts", earned, receipts);
+    checks.equal(
+        "publisher earnings + exchange fee = receipts",
+        earned,
+        receipts,
+    );
     checks.equal("owed for media = advertisers' spend", sum("media:"), bidder);
     let differences = checks.differences;
-    let _ = writeln!(text, "  event log replayed = balances: yes, {} events", books.log.len());
+    let _ = writeln!(
+        text,
+        "  event log replayed = balances: yes, {} events",
+        books.log.len()
+    );
     Verdict { text, differences }
 }
 
 fn table(statement: &Statement, text: &mut String) {
-    let _ = writeln!(text, "{:<34} {:>12} {:>16}", "account", "impressions", "amount");
+    let _ = writeln!(
+        text,
+        "{:<34} {:>12} {:>16}",
+        "account", "impressions", "amount"
+    );
     for line in &statement.lines {
         let _ = writeln!(
             text,
@@ -72,7 +94,12 @@ struct Fixed(Micros);
 
 impl std::fmt::Display for Fixed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.{:06}", self.0.0 / 1_000_000, self.0.0.abs() % 1_000_000)
+        write!(
+            f,
+            "{}.{:06}",
+            self.0.0 / 1_000_000,
+            self.0.0.abs() % 1_000_000
+        )
     }
 }
 
@@ -88,7 +115,8 @@ impl Checks<'_> {
             let _ = writeln!(self.text, "  {what}: yes, {left_text} {CURRENCY}");
         } else {
             let _ = writeln!(self.text, "  {what}: NO, {left_text} against {right_text}");
-            self.differences.push(format!("{what}: {left_text} against {right_text}"));
+            self.differences
+                .push(format!("{what}: {left_text} against {right_text}"));
         }
     }
 }

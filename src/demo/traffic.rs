@@ -44,17 +44,16 @@ pub struct Seen {
 /// Sends `rate` requests a second until `shutdown`, then waits for those under way.
 pub async fn run(target: SocketAddr, rate: u32, seed: u64, seen: Arc<Seen>, shutdown: Shutdown) {
     let local = LocalSet::new();
-    local.run_until(publishers(target, rate, seed, seen, shutdown)).await;
+    local
+        .run_until(publishers(target, rate, seed, seen, shutdown))
+        .await;
 }
 
-async fn publishers(
-    target: SocketAddr,
-    rate: u32,
-    seed: u64,
-    seen: Arc<Seen>,
-    shutdown: Shutdown,
-) {
-    let pool = Rc::new(Pool { target, idle: RefCell::default() });
+async fn publishers(target: SocketAddr, rate: u32, seed: u64, seen: Arc<Seen>, shutdown: Shutdown) {
+    let pool = Rc::new(Pool {
+        target,
+        idle: RefCell::default(),
+    });
     let mut random = SmallRng::seed_from_u64(seed);
     let start = clock::now();
     let mut under_way = JoinSet::new();
@@ -114,7 +113,9 @@ async fn show(pool: &Pool, body: Vec<u8>, clicks: bool, seen: &Seen) -> Result<(
 fn urls<'m>(markup: &'m str, path: &'static str) -> impl Iterator<Item = &'m str> {
     markup.match_indices(path).map(move |(at, _)| {
         let rest = &markup[at..];
-        let end = rest.find(['"', '\'', ' ', '<', '>', ')']).unwrap_or(rest.len());
+        let end = rest
+            .find(['"', '\'', ' ', '<', '>', ')'])
+            .unwrap_or(rest.len());
         &rest[..end]
     })
 }
@@ -135,21 +136,33 @@ impl Pool {
             .header("x-openrtb-version", openrtb::VERSION)
             .body(Full::new(Bytes::from(body)))?;
         let mut connection = self.connection().await?;
-        let answer = connection.send_request(request).await.context("no answer")?;
+        let answer = connection
+            .send_request(request)
+            .await
+            .context("no answer")?;
         let status = answer.status().as_u16();
-        let body = answer.into_body().collect().await.context("the answer broke off")?.to_bytes();
+        let body = answer
+            .into_body()
+            .collect()
+            .await
+            .context("the answer broke off")?
+            .to_bytes();
         self.idle.borrow_mut().push(connection);
         Ok((status, body))
     }
 
     async fn connection(&self) -> Result<SendRequest<Full<Bytes>>> {
         loop {
-            let Some(mut idle) = self.idle.borrow_mut().pop() else { break };
+            let Some(mut idle) = self.idle.borrow_mut().pop() else {
+                break;
+            };
             if idle.ready().await.is_ok() {
                 return Ok(idle);
             }
         }
-        let stream = TcpStream::connect(self.target).await.context("cannot connect")?;
+        let stream = TcpStream::connect(self.target)
+            .await
+            .context("cannot connect")?;
         stream.set_nodelay(true)?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
         tokio::task::spawn_local(async move {
@@ -160,7 +173,13 @@ impl Pool {
     }
 }
 
-const COUNTRIES: [(&str, u32); 5] = [("FRA", 55), ("BEL", 15), ("DEU", 15), ("ESP", 10), ("USA", 5)];
+const COUNTRIES: [(&str, u32); 5] = [
+    ("FRA", 55),
+    ("BEL", 15),
+    ("DEU", 15),
+    ("ESP", 10),
+    ("USA", 5),
+];
 const PHONE: &str = "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/129.0.0.0 Mobile Safari/537.36";
 const DESKTOP: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/129.0.0.0 Safari/537.36";
 
@@ -190,16 +209,32 @@ fn view(number: u64, random: &mut SmallRng) -> Vec<u8> {
             "publisher": { "id": "pub_news", "name": "The Daily Example" },
         });
         let top = imp("1", "news-top", if mobile { (300, 250) } else { (728, 90) });
-        let side = imp("2", "news-side", if mobile { (320, 50) } else { (300, 600) });
-        request["imp"] = if random.random_bool(0.5) { json!([top, side]) } else { json!([top]) };
+        let side = imp(
+            "2",
+            "news-side",
+            if mobile { (320, 50) } else { (300, 600) },
+        );
+        request["imp"] = if random.random_bool(0.5) {
+            json!([top, side])
+        } else {
+            json!([top])
+        };
     } else {
-        let bundle = if random.random_bool(0.5) { "com.example.weather" } else { "com.example.recipes" };
+        let bundle = if random.random_bool(0.5) {
+            "com.example.weather"
+        } else {
+            "com.example.recipes"
+        };
         request["app"] = json!({
             "id": "weather", "bundle": bundle, "name": "Weather & Recipes", "cat": ["IAB8"],
             "publisher": { "id": "pub_weather", "name": "Weather & Recipes" },
         });
         request["device"]["ifa"] = json!(format!("00000000-0000-4000-8000-{user:012x}"));
-        let size = if random.random_bool(0.5) { (320, 50) } else { (300, 250) };
+        let size = if random.random_bool(0.5) {
+            (320, 50)
+        } else {
+            (300, 250)
+        };
         request["imp"] = json!([imp("1", "weather-app", size)]);
     }
     request.to_string().into_bytes()
@@ -207,7 +242,7 @@ fn view(number: u64, random: &mut SmallRng) -> Vec<u8> {
 
 fn imp(id: &str, tagid: &str, (w, h): (i64, i64)) -> Value {
     json!({
-        "id": id, "tagid": tagid, "secure": 1,
+        "id": id, "tagid": tagid,
         "banner": { "w": w, "h": h, "format": [{ "w": w, "h": h }], "pos": 1 },
         "bidfloor": 0.05, "bidfloorcur": "EUR",
     })
@@ -230,9 +265,16 @@ mod tests {
 
     #[test]
     fn our_urls_are_found_in_markup() {
-        let markup = r#"<a href="http://h/t/click?t=A"><img src='http://h/t/imp?t=B'></a> /t/imp?t=C"#;
-        assert_eq!(urls(markup, "/t/imp?").collect::<Vec<_>>(), ["/t/imp?t=B", "/t/imp?t=C"]);
-        assert_eq!(urls(markup, "/t/click?").collect::<Vec<_>>(), ["/t/click?t=A"]);
+        let markup =
+            r#"<a href="http://h/t/click?t=A"><img src='http://h/t/imp?t=B'></a> /t/imp?t=C"#;
+        assert_eq!(
+            urls(markup, "/t/imp?").collect::<Vec<_>>(),
+            ["/t/imp?t=B", "/t/imp?t=C"]
+        );
+        assert_eq!(
+            urls(markup, "/t/click?").collect::<Vec<_>>(),
+            ["/t/click?t=A"]
+        );
     }
 
     #[test]

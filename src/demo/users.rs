@@ -24,7 +24,7 @@ const SEGMENTS: [(&str, u32); 8] = [
 ///
 /// # Errors
 /// Where the file cannot be written.
-pub fn write(path: &Path, seed: u64) -> Result<()> {
+pub(super) fn write(path: &Path, seed: u64) -> Result<()> {
     let what = || format!("{} cannot be written", path.display());
     let mut file = BufWriter::new(File::create(path).with_context(what)?);
     let mut random = SmallRng::seed_from_u64(seed);
