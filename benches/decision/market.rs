@@ -243,7 +243,7 @@ fn creative(advertiser: usize, size: usize) -> Creative {
 }
 
 fn some<T>(random: &mut Random, most: u64, mut draw: impl FnMut(&mut Random) -> T) -> Vec<T> {
-    (0..1 + random.below(most)).map(|_| draw(random)).collect()
+    (0..=random.below(most)).map(|_| draw(random)).collect()
 }
 
 fn targeting(random: &mut Random) -> Targeting {
@@ -256,10 +256,10 @@ fn targeting(random: &mut Random) -> Targeting {
     if random.chance(85) {
         targeting.geo.include = some(random, 3, country);
     }
-    if random.chance(20) {
-        targeting.sites.include = some(random, 30, site);
-    } else if random.chance(20) {
-        targeting.sites.exclude = some(random, 10, site);
+    match random.below(100) {
+        0..20 => targeting.sites.include = some(random, 30, site),
+        20..36 => targeting.sites.exclude = some(random, 10, site),
+        _ => {}
     }
     if random.chance(40) {
         let types = [vec![2], vec![4, 5], vec![2, 4, 5], vec![3, 7]];
