@@ -21,6 +21,9 @@ const DIMENSIONS: [Dimension; 8] = [
     Dimension::Slot,
 ];
 
+/// Words that are looked at together for whether anybody is left.
+const BLOCK: usize = 8;
+
 /// The buffers of a selection, reused from request to request.
 #[derive(Debug, Default)]
 pub(crate) struct Selection {
@@ -97,14 +100,14 @@ impl Selection {
         for value in values {
             of(value).1.remove_from(&mut self.union);
         }
-        // Counting bits would cost more than the intersection; words that are not empty say
-        // enough.
-        let mut filled = 0;
         for (word, union) in self.words.iter_mut().zip(&self.union) {
             *word &= union;
-            filled += usize::from(*word != 0);
         }
-        let little = filled <= index.words / 8;
+        // Counting bits would cost more than the intersection; blocks of words that are not
+        // empty say enough.
+        let filled = |block: &&[u64]| block.iter().fold(0, |all, word| all | word) != 0;
+        let blocks = self.words.chunks(BLOCK);
+        let little = blocks.filter(filled).count() <= index.words / BLOCK / 8;
         if little {
             bits::list(&self.words, &mut self.items);
         }
