@@ -32,6 +32,50 @@ pub(crate) fn put(words: &mut [u64], at: u32) {
     words[at as usize / 64] |= 1 << (at % 64);
 }
 
+/// Clears bit `at`.
+#[inline]
+pub(crate) fn take(words: &mut [u64], at: u32) {
+    words[at as usize / 64] &= !(1 << (at % 64));
+}
+
+/// The numbers of a range whose bits are set, ascending.
+#[derive(Clone, Debug)]
+pub(crate) struct Ones<'w> {
+    words: &'w [u64],
+    word: usize,
+    rest: u64,
+    end: u32,
+}
+
+impl<'w> Ones<'w> {
+    pub(crate) fn new(words: &'w [u64], range: std::ops::Range<u32>) -> Self {
+        let word = range.start as usize / 64;
+        let first = words.get(word).copied().unwrap_or_default();
+        let rest = first & (u64::MAX << (range.start % 64));
+        Self {
+            words,
+            word,
+            rest,
+            end: range.end,
+        }
+    }
+}
+
+impl Iterator for Ones<'_> {
+    type Item = u32;
+
+    #[inline]
+    fn next(&mut self) -> Option<u32> {
+        while self.rest == 0 {
+            self.word += 1;
+            self.rest = *self.words.get(self.word)?;
+        }
+        let number = self.word as u32 * 64 + self.rest.trailing_zeros();
+        self.rest &= self.rest - 1;
+        (number < self.end).then_some(number)
+    }
+}
+
 /// Appends the numbers whose bits are set, ascending.
 pub(crate) fn list(words: &[u64], out: &mut Vec<u32>) {
     for (index, word) in words.iter().enumerate() {
@@ -110,7 +154,7 @@ impl Set {
             }
             Self::Sparse(numbers) => {
                 for &number in numbers {
-                    words[number as usize / 64] &= !(1 << (number % 64));
+                    take(words, number);
                 }
             }
         }
@@ -163,6 +207,8 @@ mod tests {
                 list(words, &mut out);
                 out.into_iter().collect::<BTreeSet<u32>>()
             };
+            let range = Ones::new(&words, 100..300).collect::<Vec<u32>>();
+            prop_assert_eq!(range, other.range(100..300).copied().collect::<Vec<u32>>());
             let mut common = Vec::new();
             set.list_common(&words, &mut common);
             let both: Vec<u32> = model.intersection(&other).copied().collect();

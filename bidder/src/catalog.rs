@@ -8,8 +8,8 @@ mod faults;
 
 use ledger::{BudgetPath, Cpm, Currency};
 
+pub(crate) use compile::{Bound, Display, Item};
 pub use compile::{Catalog, Party, line_item_key};
-pub(crate) use compile::{Display, Item};
 pub use faults::{Invalid, MAX_CPM, MAX_ID, MAX_LINE_ITEMS, MAX_MARKUP, MAX_VALUES};
 
 /// Everything to buy with. The order of each list is the dense index behind the build.

@@ -5,23 +5,25 @@
 //! and nothing logs or reads a clock: time and chance are arguments, so that a recorded request
 //! replays bit for bit.
 
+mod offers;
+
+use crate::bits::Ones;
 use crate::catalog::Catalog;
-use crate::draw::{Draw, Subject};
+use crate::draw::Draw;
 use crate::exchange::{Exchange, Links, NoBidStyle};
-use crate::index::Dimension;
 use crate::intake::{self, Features};
 use crate::nobid::Closest;
-use crate::permit::{self, Rules};
+use crate::permit::Rules;
 use crate::reserve::{self, Holder, Offer, Runtime};
 use crate::respond::{self, Terms, Tokens, Winner};
 use crate::select::Selection;
-use crate::{NoBid, Plan, pace, shade, value};
-use audience::{KeySeed, Lookup, UserKey};
+use crate::{NoBid, Plan};
+use audience::{KeySeed, Lookup};
 use ledger::token::Signer;
 use ledger::{Cpm, Currency, RateTable};
-use openrtb::request::Imp;
+use offers::{Auction, Candidates, Comparison, Place};
 use openrtb::{BidRequest, Fault, Flag, Limits, Scratch};
-use std::iter::Peekable;
+use std::ops::Range;
 
 /// All that a decision reads and nobody changes meanwhile.
 #[derive(Clone, Copy)]
@@ -60,7 +62,8 @@ pub struct Work {
     features: Features,
     selection: Selection,
     rules: Rules,
-    /// The candidates with the most that each could bid, highest first.
+    /// The candidates with the most that each could bid, highest first, where they pay in
+    /// several currencies.
     ranking: Vec<(Cpm, u32)>,
     offers: Vec<Offer>,
     winners: Vec<Winner>,
@@ -74,8 +77,8 @@ pub struct Decided {
     pub bids: u32,
     /// Their currency.
     pub currency: Currency,
-    /// Line items that were targeted at the request.
-    pub candidates: u32,
+    /// Candidates that were looked at: the dearest, until nobody left could bid more.
+    pub looked_at: u32,
     /// Offers that a lease refused.
     pub refusals: u32,
     /// The request was a test: nothing was reserved and nothing will be billed.
@@ -143,7 +146,8 @@ pub fn candidates(
     work: &mut Work,
 ) -> Result<u32, NoBid> {
     select(request, snapshot, work)?;
-    Ok(work.selection.items.len() as u32)
+    let counts = work.selection.words.iter().map(|word| word.count_ones());
+    Ok(counts.sum())
 }
 
 fn buy(
@@ -158,7 +162,6 @@ fn buy(
     select(request, snapshot, work)?;
     work.rules
         .read(request, snapshot.catalog, snapshot.exchange)?;
-    let candidates = work.selection.items.len() as u32;
     let now_s = u32::try_from(now_ms / 1_000).unwrap_or_default();
     let holder = Holder {
         user: work.features.user(),
@@ -166,65 +169,31 @@ fn buy(
         expires_at: now_s.saturating_add(snapshot.exchange.reservation_s),
         test: request.test.is_some_and(Flag::is_set),
     };
-    let (draw, mut refusals, mut closest) = (Draw(seed), 0, Closest::default());
-    let mut currency = Comparison::new(request, snapshot);
+    let draw = Draw(seed);
+    let mut progress = Progress::new(Comparison::new(request, snapshot));
     work.winners.clear();
-    rank(snapshot, currency, work, &mut closest);
+    let only = offers::rank(snapshot, progress.currency, work);
     for (imp, at) in request.imp.iter().zip(0..) {
-        if let Err(reason) = work.rules.read_imp(imp, snapshot.catalog, snapshot.rates) {
-            closest.note(reason);
-            continue;
-        }
-        let place = Place {
-            request,
-            imp,
-            at,
-            placement: placement(imp, snapshot),
-        };
-        let Work {
-            ranking,
-            offers,
-            winners,
-            rules,
-            ..
-        } = &mut *work;
-        let auction = Auction {
+        let place = Place::new(request, imp, at, snapshot);
+        let winner = award(
+            &place,
+            only.clone(),
             snapshot,
-            rules,
-            winners,
-            currency,
-            draw,
-            user: holder.user,
-        };
-        let mut left = ranking.iter().peekable();
-        let more = |offers: &mut Vec<Offer>, closest: &mut Closest| {
-            auction.look(&place, &mut left, offers, closest);
-        };
-        let shared = (snapshot.catalog, snapshot.plan, runtime);
-        let best = reserve::best(offers, more, holder, shared, &mut refusals, &mut closest);
-        if let Some((offer, reservation)) = best {
-            let own = snapshot.catalog.items[offer.item as usize].currency;
-            currency.settled = Some(snapshot.catalog.currencies[own as usize]);
-            let Offer {
-                item,
-                creative,
-                price,
-                ..
-            } = offer;
-            work.winners.push(Winner {
-                imp: at,
-                item,
-                creative,
-                price,
-                reservation,
-            });
+            runtime,
+            (holder, draw),
+            work,
+            &mut progress,
+        );
+        match winner {
+            Ok(winner) => work.winners.push(winner),
+            Err(reason) => progress.closest.note(reason),
         }
     }
     if work.winners.is_empty() {
-        return Err(closest.reason());
+        return Err(progress.closest.reason());
     }
     let terms = Terms {
-        currency: currency.settled.unwrap_or(currency.of),
+        currency: progress.currency.of_response(),
         user: holder.user.map_or(0, |user| user.0),
         expires_at: holder.expires_at,
         epoch: runtime.epoch,
@@ -242,9 +211,91 @@ fn buy(
     Ok(Decided {
         bids: work.winners.len() as u32,
         currency: terms.currency,
-        candidates,
-        refusals,
+        looked_at: progress.looked_at,
+        refusals: progress.refusals,
         test: terms.test,
+    })
+}
+
+/// What the imps of a request know of each other.
+struct Progress {
+    currency: Comparison,
+    refusals: u32,
+    looked_at: u32,
+    closest: Closest,
+}
+
+impl Progress {
+    fn new(currency: Comparison) -> Self {
+        Self {
+            currency,
+            refusals: 0,
+            looked_at: 0,
+            closest: Closest::default(),
+        }
+    }
+}
+
+/// The best offer for an imp that caps and leases allow.
+fn award(
+    place: &Place<'_, '_>,
+    only: Option<Range<u32>>,
+    snapshot: &Snapshot<'_>,
+    runtime: Runtime<'_>,
+    (holder, draw): (Holder, Draw),
+    work: &mut Work,
+    progress: &mut Progress,
+) -> Result<Winner, NoBid> {
+    let catalog = snapshot.catalog;
+    work.rules.read_imp(place.imp, catalog, snapshot.rates)?;
+    let Work {
+        selection,
+        ranking,
+        offers,
+        winners,
+        rules,
+        ..
+    } = work;
+    let (currency, user) = (progress.currency, holder.user);
+    let auction = Auction {
+        snapshot,
+        rules,
+        winners,
+        currency,
+        draw,
+        user,
+    };
+    let candidates = match only {
+        Some(range) => Candidates::InOrder(Ones::new(&selection.words, range)),
+        None => Candidates::Ranked(ranking.iter()),
+    };
+    let mut left = candidates.bounded(&catalog.bounds).peekable();
+    let Progress {
+        refusals,
+        looked_at,
+        closest,
+        ..
+    } = progress;
+    let more = |offers: &mut Vec<Offer>, closest: &mut Closest| {
+        *looked_at += auction.look(place, &mut left, offers, closest);
+    };
+    let shared = (catalog, snapshot.plan, runtime);
+    let best = reserve::best(offers, more, holder, shared, refusals, closest);
+    let (offer, reservation) = best.ok_or(closest.reason())?;
+    let own = catalog.items[offer.item as usize].currency;
+    progress.currency.settle(catalog.currencies[own as usize]);
+    let Offer {
+        item,
+        creative,
+        price,
+        ..
+    } = offer;
+    Ok(Winner {
+        imp: place.at,
+        item,
+        creative,
+        price,
+        reservation,
     })
 }
 
@@ -276,192 +327,8 @@ fn select(request: &BidRequest<'_>, snapshot: &Snapshot<'_>, work: &mut Work) ->
         ..
     } = work;
     features.read(request, &exchange.id, &catalog.index, audience, *seed);
-    selection.run(&catalog.index, &plan.active, features, &catalog.groups);
-    if selection.items.is_empty() {
-        return Err(NoBid::NotTargeted);
-    }
-    Ok(())
-}
-
-/// Ranks the candidates by the most that each could bid, in the currency of comparison.
-fn rank(snapshot: &Snapshot<'_>, currency: Comparison, work: &mut Work, closest: &mut Closest) {
-    let catalog = snapshot.catalog;
-    work.ranking.clear();
-    for &item in &work.selection.items {
-        let bound = catalog.bounds[item as usize];
-        let own = catalog.currencies[bound.currency as usize];
-        let allowed = work.rules.allows(bound.currency);
-        match currency
-            .rank(bound.cpm, own, snapshot.rates)
-            .filter(|_| allowed)
-        {
-            Some(rank) => work.ranking.push((rank, item)),
-            None => closest.note(NoBid::CurrencyNotAllowed),
-        }
-    }
-    // The catalog's order is the right one already where one currency is left.
-    let descending = |pair: &[(Cpm, u32)]| pair[0].0 >= pair[1].0;
-    if !work.ranking.windows(2).all(descending) {
-        work.ranking.sort_unstable_by(|one, other| other.cmp(one));
-    }
-}
-
-/// The imp that is decided on.
-struct Place<'p, 'a> {
-    request: &'p BidRequest<'a>,
-    imp: &'p Imp<'a>,
-    /// Place in the request.
-    at: u32,
-    /// Value of its `tagid` in the index.
-    placement: Option<&'p u32>,
-}
-
-fn placement<'s>(imp: &Imp<'_>, snapshot: &Snapshot<'s>) -> Option<&'s u32> {
-    snapshot.catalog.index.placements.get(imp.tagid?)
-}
-
-/// What the offers for an imp depend on.
-struct Auction<'w, 's> {
-    snapshot: &'w Snapshot<'s>,
-    rules: &'w Rules,
-    winners: &'w [Winner],
-    currency: Comparison,
-    draw: Draw,
-    user: Option<UserKey>,
-}
-
-impl Auction<'_, '_> {
-    /// Adds the offers of what is left of the candidates, until the next one could not beat the
-    /// best offer.
-    fn look<'r>(
-        &self,
-        place: &Place<'_, '_>,
-        left: &mut Peekable<impl Iterator<Item = &'r (Cpm, u32)>>,
-        offers: &mut Vec<Offer>,
-        closest: &mut Closest,
-    ) {
-        let mut best = offers.iter().map(|offer| offer.rank).max();
-        while let Some((_, item)) =
-            left.next_if(|(bound, _)| best.is_none_or(|best| *bound >= best))
-        {
-            match self.offer(place, *item) {
-                Ok(offer) => {
-                    best = best.max(Some(offer.rank));
-                    offers.push(offer);
-                }
-                Err(reason) => closest.note(reason),
-            }
-        }
-    }
-
-    /// The offer of one line item: whether it may be shown, what that is worth, whether it takes
-    /// part, at which price.
-    fn offer(&self, place: &Place<'_, '_>, at: u32) -> Result<Offer, NoBid> {
-        let Snapshot {
-            catalog,
-            plan,
-            rates,
-            ..
-        } = *self.snapshot;
-        let item = &catalog.items[at as usize];
-        let own = catalog.currencies[item.currency as usize];
-        let placements = catalog.index.of(Dimension::Placement);
-        let placement = place.placement.map_or(&[][..], std::slice::from_ref);
-        // One bid of a line item is enough for one request.
-        let used = self.winners.iter().any(|winner| winner.item == at);
-        if used || !placements.admits(placement, at) {
-            return Err(NoBid::NotTargeted);
-        }
-        let (value, floor) = (value::of(item), self.rules.line_item(item)?);
-        if value < floor {
-            return Err(NoBid::BelowFloor);
-        }
-        if item.daily_cap.is_some() && self.user.is_none() {
-            return Err(NoBid::UnknownUser);
-        }
-        let first = self.draw.bits(Subject::Creative(place.at, at));
-        let creative = rotate(&item.creatives, first, |creative| {
-            let display = &catalog.creatives[creative as usize];
-            self.rules
-                .creative(creative, display, place.request, place.imp)
-        })?;
-        let display = &catalog.creatives[creative as usize];
-        let media = permit::media_floor(place.imp, display, own, rates);
-        let floor = floor.max(media.ok_or(NoBid::CurrencyNotAllowed)?);
-        let price = shade::price(value, floor).ok_or(NoBid::BelowFloor)?;
-        if !pace::takes_part(
-            plan.participation[item.campaign as usize],
-            item.campaign,
-            self.draw,
-        ) {
-            return Err(NoBid::Paced);
-        }
-        let rank = self
-            .currency
-            .rank(price, own, rates)
-            .ok_or(NoBid::CurrencyNotAllowed)?;
-        debug_assert!(price <= item.max_cpm, "the bound holds for every price");
-        Ok(Offer {
-            rank,
-            tie: self.draw.bits(Subject::Tie(place.at, at)),
-            item: at,
-            creative,
-            price,
-        })
-    }
-}
-
-/// The first creative that is permitted, from a drawn one on; or the closest reason.
-fn rotate(
-    creatives: &[u32],
-    drawn: u64,
-    permitted: impl Fn(u32) -> Result<(), NoBid>,
-) -> Result<u32, NoBid> {
-    let start = ((u128::from(drawn) * creatives.len() as u128) >> 64) as usize;
-    let mut closest = NoBid::NoCreative;
-    let (before, after) = creatives.split_at(start);
-    for &creative in after.iter().chain(before) {
-        match permitted(creative) {
-            Ok(()) => return Ok(creative),
-            Err(reason) => closest = closest.max(reason),
-        }
-    }
-    Err(closest)
-}
-
-/// The currency in which offers are compared. A response has one currency, so the first winner
-/// decides for the imps after it.
-#[derive(Clone, Copy)]
-struct Comparison {
-    of: Currency,
-    settled: Option<Currency>,
-}
-
-impl Comparison {
-    /// Offers are compared in the first currency of the request that an advertiser pays in, so
-    /// that rates are needed only where several are.
-    fn new(request: &BidRequest<'_>, snapshot: &Snapshot<'_>) -> Self {
-        let ours = &snapshot.catalog.currencies;
-        let paid = |code: &&str| ours.iter().copied().find(|own| own.code() == *code);
-        let first = request.cur.iter().find_map(paid);
-        Self {
-            of: first.unwrap_or(snapshot.exchange.currency),
-            settled: None,
-        }
-    }
-
-    /// The price in the currency of comparison; `None` where it cannot be compared, or would
-    /// need a second currency in the response.
-    fn rank(self, price: Cpm, own: Currency, rates: Option<&RateTable>) -> Option<Cpm> {
-        if self.settled.is_some_and(|settled| settled != own) {
-            return None;
-        }
-        if own == self.of {
-            Some(price)
-        } else {
-            rates?.convert(price, own, self.of)
-        }
-    }
+    let any = selection.run(&catalog.index, &plan.active, features, &catalog.groups);
+    if any { Ok(()) } else { Err(NoBid::NotTargeted) }
 }
 
 #[cfg(test)]

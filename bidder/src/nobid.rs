@@ -113,8 +113,9 @@ impl Closest {
         self.0 = self.0.max(Some(reason));
     }
 
+    /// Where no candidate was even looked at, all of them pay in other currencies.
     pub(crate) fn reason(self) -> NoBid {
-        self.0.unwrap_or(NoBid::NotTargeted)
+        self.0.unwrap_or(NoBid::CurrencyNotAllowed)
     }
 }
 
@@ -135,7 +136,7 @@ mod tests {
     #[test]
     fn the_closest_reason_is_told() {
         let mut closest = Closest::default();
-        assert_eq!(closest.reason(), NoBid::NotTargeted);
+        assert_eq!(closest.reason(), NoBid::CurrencyNotAllowed);
         for reason in [NoBid::Blocked, NoBid::BelowFloor, NoBid::NoCreative] {
             closest.note(reason);
         }

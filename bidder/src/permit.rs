@@ -232,9 +232,14 @@ impl Rules {
         Ok(())
     }
 
-    /// Whether the request allows a currency, by its place in the catalog.
-    pub(crate) fn allows(&self, currency: u32) -> bool {
-        self.allowed[currency as usize]
+    /// The currencies that the request allows, by their places in the catalog.
+    pub(crate) fn currencies(&self) -> impl Iterator<Item = u32> {
+        let allowed = self
+            .allowed
+            .iter()
+            .zip(0..)
+            .filter(|(allowed, _)| **allowed);
+        allowed.map(|(_, currency)| currency)
     }
 
     /// The floor of the imp for a line item.

@@ -2,7 +2,8 @@
 //!
 //! Dimensions are applied from the rarest to the commonest. While many line items are left, whole
 //! words are intersected; as soon as few are, each one is asked. Either way the work stops when
-//! nobody is left. Cost: 1 to 3 µs for ten thousand line items; no allocation once a
+//! nobody is left. Cost with features and audience: 1.1 µs for a thousand line items, 2.9 µs for
+//! ten thousand, 8.8 µs for fifty thousand (`benches/select.rs`); no allocation once a
 //! [`Selection`] has the size of the index.
 
 use crate::bits;
@@ -27,22 +28,22 @@ const BLOCK: usize = 8;
 /// The buffers of a selection, reused from request to request.
 #[derive(Debug, Default)]
 pub(crate) struct Selection {
-    words: Vec<u64>,
+    /// What was selected: a bit for each line item.
+    pub(crate) words: Vec<u64>,
     union: Vec<u64>,
-    /// What was selected, ascending.
-    pub(crate) items: Vec<u32>,
+    items: Vec<u32>,
 }
 
 impl Selection {
-    /// Selects the line items of `active` that are targeted at the request; `groups` are their
-    /// segments, by line item.
+    /// Selects into `words` the line items of `active` that are targeted at the request, and says
+    /// whether there are any; `groups` are their segments, by line item.
     pub(crate) fn run(
         &mut self,
         index: &Index,
         active: &[u64],
         features: &Features,
         groups: &[Groups],
-    ) {
+    ) -> bool {
         self.items.clear();
         self.words.clear();
         self.words.extend_from_slice(active);
@@ -53,22 +54,36 @@ impl Selection {
             if listed {
                 self.items.retain(|&item| postings.admits(values, item));
                 if self.items.is_empty() {
-                    return;
+                    break;
                 }
             } else {
                 listed = self.narrow(index, dimension, values);
             }
         }
-        if !listed {
-            bits::list(&self.words, &mut self.items);
+        if listed {
+            self.words.fill(0);
+            for &item in &self.items {
+                bits::put(&mut self.words, item);
+            }
         }
-        let unsure = features.segments_dropped();
-        let refusers = &index.of(Dimension::Audience).refusers;
-        self.items.retain(|&item| {
-            let grouped = || groups[item as usize].others.iter();
-            (!index.grouped.contains(item) || grouped().all(|group| features.in_any(group)))
-                && !(unsure && refusers.contains(item))
-        });
+        self.verify(index, features, groups);
+        self.words.iter().any(|word| *word != 0)
+    }
+
+    /// Takes out whose other groups of segments the user is not in.
+    fn verify(&mut self, index: &Index, features: &Features, groups: &[Groups]) {
+        self.items.clear();
+        index.grouped.list_common(&self.words, &mut self.items);
+        for &item in &self.items {
+            let mut others = groups[item as usize].others.iter();
+            if !others.all(|group| features.in_any(group)) {
+                bits::take(&mut self.words, item);
+            }
+        }
+        if features.segments_dropped() {
+            let refusers = &index.of(Dimension::Audience).refusers;
+            refusers.remove_from(&mut self.words);
+        }
     }
 
     /// Intersects the words with a dimension. Says whether what is left was listed, because it

@@ -187,6 +187,12 @@ impl Catalog {
         })
     }
 
+    /// The line items of a currency.
+    pub(crate) fn priced_in(&self, currency: u32) -> std::ops::Range<u32> {
+        let before = |than: u32| self.bounds.partition_point(|bound| bound.currency < than) as u32;
+        before(currency)..before(currency + 1)
+    }
+
     /// How many line items there are.
     pub fn line_items(&self) -> usize {
         self.items.len()

@@ -83,7 +83,7 @@ fn a_bid_says_everything_that_settlement_needs() {
     let answer = ask(&world, &request());
     let decided = answer.outcome.clone().unwrap();
     assert_eq!(
-        (decided.bids, decided.candidates, decided.test),
+        (decided.bids, decided.looked_at, decided.test),
         (1, 1, false)
     );
     let body = answer.body.as_ref().unwrap();

@@ -344,8 +344,10 @@ proptest! {
                 scratch.decode(&body, Limits::default(), Keep::Known).unwrap();
             let index = &catalog.index;
             features.read(&request, "demo", index, &audience, KeySeed::default());
-            selection.run(index, &active, &features, &catalog.groups);
-            prop_assert!(selection.items.is_sorted());
+            let any = selection.run(index, &active, &features, &catalog.groups);
+            let mut candidates = Vec::new();
+            bits::list(&selection.words, &mut candidates);
+            prop_assert_eq!(any, !candidates.is_empty());
             for (wire, imp) in request.imp.iter().zip(&asked.imps) {
                 let placement = wire.tagid.and_then(|tagid| index.placements.get(tagid));
                 let placement = placement.map_or(&[][..], std::slice::from_ref);
@@ -357,7 +359,7 @@ proptest! {
                     index.of(Dimension::Placement).admits(placement, *at)
                         && catalog.items[*at as usize].creatives.iter().any(fits)
                 };
-                let selected: Vec<u32> = selection.items.iter().copied().filter(selected).collect();
+                let selected: Vec<u32> = candidates.iter().copied().filter(selected).collect();
                 let expected: Vec<u32> = drawn
                     .iter()
                     .zip(0..)
@@ -404,6 +406,8 @@ fn a_user_with_too_many_segments_is_no_proof_of_absence() {
             KeySeed::default(),
         );
         selection.run(&catalog.index, &[3], &features, &catalog.groups);
-        assert_eq!(selection.items, expected);
+        let mut candidates = Vec::new();
+        bits::list(&selection.words, &mut candidates);
+        assert_eq!(candidates, expected);
     }
 }
