@@ -4,9 +4,9 @@
 //! An impression is counted from the moment its bid leaves: reserved at the bid, confirmed when
 //! it is shown, released when it is lost or expires. The bid path never waits for another thread:
 //! where the shard of a user is just written to, or the table is full, the line item counts as
-//! capped, which can only show less. Cost: 60 to 90 ns for a reservation (one hash, one probe,
-//! one uncontended lock word), measured on the bench machine; 60 bytes for each user and line
-//! item of the day.
+//! capped, which can only show less. Cost: 110 to 140 ns for a reservation in a table of 200,000
+//! entries, 290 ns for a new entry (one hash, one probe, one uncontended lock word, mostly the
+//! cache miss); 60 bytes for each user and line item of the day.
 
 use audience::UserKey;
 use dashmap::DashMap;

@@ -1,7 +1,7 @@
 //! Buys impressions: decides for each request of an ad exchange who shows what at which price.
 //!
 //! A request passes the phases in this order, one file each: `intake` → `select` → `permit` →
-//! `value` → `shade` → `pace` → `reserve` → `respond`; [`decide`](decide::decide) reads top to
+//! `value` → `pace` → `shade` → `reserve` → `respond`; [`decide`](decide::decide) reads top to
 //! bottom. [`catalog`] is what there is to buy with, compiled off the path into the `index`;
 //! [`plan`] says once a second who may bid; [`frequency`] counts what users have seen;
 //! [`exchange`] is who calls; [`notice`] reads what the exchange reports afterwards.

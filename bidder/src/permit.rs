@@ -245,7 +245,7 @@ impl Rules {
     /// The floor of the imp for a line item.
     ///
     /// # Errors
-    /// The seat or currency of the line item is not allowed, or no rate is known.
+    /// The seat of the line item is not allowed, no rate is known, or the floor is out of reach.
     pub(crate) fn line_item(&self, item: &Item) -> Result<Cpm, NoBid> {
         if self
             .seats
@@ -254,7 +254,12 @@ impl Rules {
         {
             return Err(NoBid::SeatNotAllowed);
         }
-        self.floors[item.currency as usize].ok_or(NoBid::CurrencyNotAllowed)
+        let floor = self.floors[item.currency as usize].ok_or(NoBid::CurrencyNotAllowed)?;
+        if item.max_cpm < floor {
+            Err(NoBid::BelowFloor)
+        } else {
+            Ok(floor)
+        }
     }
 
     /// Whether a creative may be shown in an imp.

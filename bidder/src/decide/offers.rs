@@ -142,10 +142,7 @@ impl Auction<'_, '_> {
         if used || !placements.admits(placement, at) {
             return Err(NoBid::NotTargeted);
         }
-        let (value, floor) = (value::of(item), self.rules.line_item(item)?);
-        if value < floor {
-            return Err(NoBid::BelowFloor);
-        }
+        let floor = self.rules.line_item(item)?;
         if item.daily_cap.is_some() && self.user.is_none() {
             return Err(NoBid::UnknownUser);
         }
@@ -158,14 +155,12 @@ impl Auction<'_, '_> {
         let display = &catalog.creatives[creative as usize];
         let media = permit::media_floor(place.imp, display, own, rates);
         let floor = floor.max(media.ok_or(NoBid::CurrencyNotAllowed)?);
-        let price = shade::price(value, floor).ok_or(NoBid::BelowFloor)?;
-        if !pace::takes_part(
-            plan.participation[item.campaign as usize],
-            item.campaign,
-            self.draw,
-        ) {
+        let value = value::of(item);
+        let threshold = plan.participation[item.campaign as usize];
+        if !pace::takes_part(threshold, item.campaign, self.draw) {
             return Err(NoBid::Paced);
         }
+        let price = shade::price(value, floor).ok_or(NoBid::BelowFloor)?;
         let rank = self
             .currency
             .rank(price, own, rates)

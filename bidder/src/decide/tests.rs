@@ -1,4 +1,5 @@
 mod holding;
+mod naive;
 mod rules;
 
 use super::*;
