@@ -11,6 +11,7 @@ use crate::clock;
 use crate::config::{self, Settings};
 use crate::publisher::LOCAL_BIDDER;
 use crate::serve::Serving;
+use crate::server::thread_runtime;
 use crate::shutdown::Shutdown;
 use anyhow::{Context, Result, anyhow};
 use ledger::store::{SqliteStore, Store};
@@ -67,10 +68,7 @@ pub fn run(wish: &Wish, say: impl Fn(&str), interrupted: impl Fn() -> bool) -> R
         std::thread::Builder::new()
             .name("demo-traffic".to_owned())
             .spawn(move || {
-                let runtime = tokio::runtime::Builder::new_current_thread()
-                    .enable_all()
-                    .build()
-                    .expect("the system can make a runtime for the traffic");
+                let runtime = thread_runtime();
                 runtime.block_on(traffic::run(target, rate, SEED, seen, stop));
             })?
     };

@@ -2,6 +2,7 @@
 //! comes from a file that the operator names, or is made once and kept in the storage directory.
 
 use anyhow::{Context, Result, bail, ensure};
+use control::access::hexadecimal;
 use ledger::token::Signer;
 use rand::TryRng;
 use std::fs;
@@ -28,7 +29,7 @@ pub fn signer(file: Option<&Path>, storage: &Path) -> Result<Signer> {
     let kept = storage.join("token.keys");
     let path = file.unwrap_or(&kept);
     if file.is_none() && !path.exists() {
-        write_secret(path, &format!("1:{}\n", hex(&random_key()?)))?;
+        write_secret(path, &format!("1:{}\n", hexadecimal(&random_key()?)))?;
     }
     let text = fs::read_to_string(path)
         .with_context(|| format!("the token keys in {} cannot be read", path.display()))?;
@@ -88,15 +89,6 @@ pub fn write_secret(path: &Path, content: &str) -> Result<()> {
     file.write_all(content.as_bytes())?;
     file.sync_all()?;
     Ok(())
-}
-
-/// Lower-case hexadecimal text.
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

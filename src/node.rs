@@ -153,7 +153,7 @@ impl Node {
 }
 
 /// The rates of the configuration.
-pub fn rates(settings: &Settings) -> RateTable {
+fn rates(settings: &Settings) -> RateTable {
     let parsed: Vec<(ledger::Currency, Micros)> = settings
         .currency_rates
         .iter()

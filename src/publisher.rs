@@ -4,7 +4,7 @@
 use crate::audience::Audience;
 use crate::clock;
 use crate::leases::Leases;
-use crate::node::{Node, rates};
+use crate::node::Node;
 use crate::shutdown::Shutdown;
 use crate::snapshot::Snapshot;
 use anyhow::{Context, Result, anyhow};
@@ -139,7 +139,7 @@ impl Publisher {
         if settings.local_bidder {
             selling.partners.push(own_bidder(&settings.exchange_name));
         }
-        let market = Market::compile(selling, rates(settings), Some(&before.market))
+        let market = Market::compile(selling, (*before.rates).clone(), Some(&before.market))
             .map_err(|faults| anyhow!("the market does not compile: {faults:?}"))?;
         let payers: HashMap<&str, usize> = compiled
             .bidder

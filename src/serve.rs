@@ -187,16 +187,9 @@ fn report(error: &anyhow::Error) {
     eprintln!("gavel: {error:#}");
 }
 
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("the system can make a runtime for a thread")
-}
-
 fn send_notices(inbox: exchange::link::notice::Inbox, shutdown: &Shutdown) {
     let local = tokio::task::LocalSet::new();
-    local.block_on(&runtime(), async {
+    local.block_on(&server::thread_runtime(), async {
         tokio::select! {
             () = exchange::link::notice::send(inbox, crate::data_plane::MonotonicClock) => {}
             () = shutdown.wait() => {}
@@ -206,7 +199,7 @@ fn send_notices(inbox: exchange::link::notice::Inbox, shutdown: &Shutdown) {
 
 fn serve_control(listener: std::net::TcpListener, router: axum::Router, shutdown: &Shutdown) {
     let shutdown = shutdown.clone();
-    runtime().block_on(async move {
+    server::thread_runtime().block_on(async move {
         let listener =
             tokio::net::TcpListener::from_std(listener).expect("the listener is a TCP socket");
         let ended = async move { shutdown.wait().await };
@@ -223,7 +216,10 @@ fn admin_key(settings: &Settings) -> Result<(String, Option<String>)> {
     let file = settings.admin_key_file.as_ref().unwrap_or(&kept);
     if settings.admin_key_file.is_none() && !file.exists() {
         std::fs::create_dir_all(&settings.storage)?;
-        let key = format!("gavel_{}", keys::hex(&keys::random_key()?));
+        let key = format!(
+            "gavel_{}",
+            control::access::hexadecimal(&keys::random_key()?)
+        );
         keys::write_secret(file, &key)?;
         return Ok((key.clone(), Some(key)));
     }

@@ -65,11 +65,16 @@ pub fn serve(
     listeners.into_iter().enumerate().map(spawn).collect()
 }
 
-fn worker(node: Arc<Node>, listener: std::net::TcpListener, seed: u64, shutdown: &Shutdown) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
+/// The runtime of a thread of the node, which runs on that thread alone.
+pub(crate) fn thread_runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .expect("the system can make a runtime for each core");
+        .expect("the system can make a runtime for a thread")
+}
+
+fn worker(node: Arc<Node>, listener: std::net::TcpListener, seed: u64, shutdown: &Shutdown) {
+    let runtime = thread_runtime();
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, async move {
         let listener = TcpListener::from_std(listener).expect("the listener is a TCP socket");

@@ -5,8 +5,6 @@
 //! page has one. Consent: no id of a user is looked at under COPPA, no advertising id under
 //! `lmt`; what consent strings say is not read here.
 
-mod country;
-
 use crate::catalog::Format;
 use crate::index::{Dimension, Index, slot};
 use audience::{IdKind, KeySeed, Lookup, SegmentId, SegmentSet, UserKey};
@@ -252,7 +250,7 @@ fn alpha3<'c>(country: &str, code: &'c mut [u8; 16]) -> Option<&'c str> {
     let capitals = std::str::from_utf8(capitals).ok()?;
     match capitals.len() {
         3 => Some(capitals),
-        2 => country::alpha3(capitals),
+        2 => openrtb::country::alpha3(capitals),
         _ => None,
     }
 }

@@ -111,7 +111,7 @@ pub(crate) fn digest(bytes: &[u8]) -> [u8; 32] {
 }
 
 /// Lower-case hexadecimal digits.
-pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+pub fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text

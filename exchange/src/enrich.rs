@@ -6,8 +6,6 @@
 //! field in OpenRTB outside `sua`, so none is made up. Cost: about 1 µs for the place and 3 µs
 //! for the user agent.
 
-mod country;
-
 use bumpalo::Bump;
 use maxminddb::{Reader, geoip2};
 use openrtb::BidRequest;
@@ -87,7 +85,7 @@ fn place<'a>(device: &Device<'a>, database: &'a GeoDatabase) -> Option<Geo<'a>> 
         .flatten()
         .find_map(|ip| ip.parse().ok())?;
     let found = database.place(address)?;
-    let country = country::alpha3(found.country.iso_code?)?;
+    let country = openrtb::country::alpha3(found.country.iso_code?)?;
     let mut geo = stated;
     geo.country = Some(country);
     let subdivision = found

@@ -6,6 +6,7 @@
 //! Everything that outlives the input bytes lives in one arena per request, which is why every
 //! type is `Copy` and a request costs no allocation once its [`Scratch`] has grown.
 
+pub mod country;
 pub mod decimal;
 pub mod decode;
 pub mod encode;

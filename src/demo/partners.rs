@@ -1,6 +1,7 @@
 //! The two external partners of the demo: mock bidders on loopback ports of their own, one of
 //! them slow. They keep their own account of what they were billed.
 
+use crate::server::thread_runtime;
 use crate::shutdown::Shutdown;
 use anyhow::{Context, Result};
 use ledger::{Carry, Cpm, Micros};
@@ -102,10 +103,7 @@ impl Partners {
 }
 
 fn serve(listeners: Vec<std::net::TcpListener>, partners: Vec<Arc<Partner>>, shutdown: &Shutdown) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("the system can make a runtime for the partners");
+    let runtime = thread_runtime();
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, async move {
         let mut tasks = Vec::new();

@@ -1,7 +1,8 @@
-//! Country codes: geography databases say alpha-2, OpenRTB says alpha-3 (ISO 3166-1).
+//! Country codes: OpenRTB says alpha-3 (ISO 3166-1), while some senders and most geography
+//! databases say alpha-2.
 
-/// The alpha-3 code of an alpha-2 code in capitals.
-pub(super) fn alpha3(alpha2: &str) -> Option<&'static str> {
+/// The alpha-3 code of an alpha-2 code in capitals; `None` for a code that is not assigned.
+pub fn alpha3(alpha2: &str) -> Option<&'static str> {
     let at = COUNTRIES
         .binary_search_by(|(known, _)| (*known).cmp(alpha2))
         .ok()?;
