@@ -205,7 +205,7 @@ fn whole(criterion: &mut Criterion) {
         signer: Arc::new(Signer::new(&[(1, [7; 32])])),
         counters,
         outbox,
-        links: Links::default(),
+        links: Links::new(1),
         spare: RefCell::default(),
     };
     let call = Call {

@@ -5,7 +5,7 @@ use crate::clock;
 use crate::node::Node;
 use crate::snapshot::Snapshot;
 use audience::KeySeed;
-use bidder::{Decided, DecisionScratch, Exchange, Outcome, Runtime};
+use bidder::{Decided, DecisionScratch, Exchange, NoBid, Outcome, Runtime};
 use exchange::fanout::{LocalAnswer, LocalBidder};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
@@ -43,6 +43,10 @@ impl Buying {
         out: &mut Vec<u8>,
     ) -> Result<Decided, Outcome> {
         let node = &self.node;
+        if !node.writer.is_healthy() {
+            out.clear();
+            return Err(self.counted(Outcome::NoBid(NoBid::LedgerStopped)));
+        }
         let state = bidder::Snapshot {
             catalog: &snapshot.catalog,
             plan: &snapshot.plan,
@@ -62,14 +66,22 @@ impl Buying {
         };
         let seed = self.random.borrow_mut().random();
         let mut scratch = self.scratch.borrow_mut();
-        bidder::decide(
-            body,
-            &state,
-            runtime,
-            &mut scratch,
-            (clock::unix_ms(), seed),
-            out,
-        )
+        let scratch = &mut scratch;
+        let begun = clock::now();
+        let now = (clock::unix_ms(), seed);
+        let decided = bidder::decide(body, &state, runtime, scratch, now, out);
+        node.telemetry.bid.latency.record(clock::now() - begun);
+        if let Ok(decided) = &decided {
+            node.telemetry.bids.increment(u64::from(decided.bids));
+        }
+        decided.map_err(|outcome| self.counted(outcome))
+    }
+
+    fn counted(&self, outcome: Outcome) -> Outcome {
+        if let Outcome::NoBid(reason) = &outcome {
+            self.node.telemetry.no_bids[reason.index()].increment(1);
+        }
+        outcome
     }
 }
 

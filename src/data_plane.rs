@@ -13,9 +13,8 @@ use crate::node::Node;
 use crate::telemetry::Endpoint;
 use hyper::body::Incoming;
 use hyper::{Method, Request, StatusCode};
-use ledger::event::Kind;
 use ledger::token::{Claims, Purpose, Rejected};
-use ledger::{Cpm, Currency, Event, Outcome, Refusal};
+use ledger::{Event, Outcome, Refusal};
 use std::convert::Infallible;
 use std::rc::Rc;
 
@@ -128,6 +127,7 @@ fn verify<'b>(
         .signer
         .verify(purpose, token, clock::unix_s(), buffer)
         .map_err(|rejected| {
+            worker.node.telemetry.tokens_refused[rejected.index()].increment(1);
             let status = match rejected {
                 Rejected::Malformed => StatusCode::BAD_REQUEST,
                 Rejected::UnknownKey | Rejected::Forged => StatusCode::FORBIDDEN,
@@ -135,34 +135,6 @@ fn verify<'b>(
             };
             Problem::new(status, "t", rejected.to_string())
         })
-}
-
-/// The event that a token's claims make, without money.
-fn event(kind: Kind, claims: &Claims<'_>) -> Result<Event, Problem> {
-    let code = std::str::from_utf8(&claims.currency).unwrap_or_default();
-    let currency: Currency = code
-        .parse()
-        .map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "t", "the token has no currency"))?;
-    Ok(Event {
-        kind,
-        key: claims.key,
-        at_ms: clock::unix_ms(),
-        exchange: claims.exchange.to_owned(),
-        seat: claims.seat.to_owned(),
-        advertiser: claims.seat.to_owned(),
-        line_item: claims.line_item.to_owned(),
-        creative: claims.creative.to_owned(),
-        publisher: claims.publisher.to_owned(),
-        placement: claims.placement.to_owned(),
-        partner: claims.partner.to_owned(),
-        bid: Cpm(claims.cpm),
-        cpm: Cpm(claims.cpm),
-        currency,
-        share_ppm: 0,
-        reason: 0,
-        budgets: Vec::new(),
-        reservation: None,
-    })
 }
 
 /// Hands an event to the ledger and waits until it is durable.
@@ -174,6 +146,7 @@ async fn record(worker: &Worker, event: Event) -> Result<Outcome, Problem> {
     };
     worker.node.writer.record(event, Box::new(answer));
     let result = replied.await.unwrap_or(Err(Refusal::Stopped));
+    worker.node.telemetry.settled(result);
     result.map_err(|refusal| {
         Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,

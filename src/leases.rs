@@ -3,21 +3,30 @@
 //! Each budget in use holds a slice of what remains; below half of it the difference is granted,
 //! above double it is given back, and a budget out of use gives back everything. The grant is
 //! durable before a bid can spend it, and a return leaves the node before the ledger hears of it,
-//! so the sum of leases never exceeds a budget.
+//! so the sum of leases never exceeds a budget. The node keeps a copy of what the ledger knows of
+//! its budgets and asks only for what changed, so that a tick costs what happened in it.
 
-use ledger::lease::slice;
-use ledger::store::StoreError;
+use ledger::lease::adjustment;
+use ledger::store::{Budget, BudgetState, StoreError};
 use ledger::writer::Writer;
 use ledger::{Book, BudgetSlot};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The budgets that this node knows, by key.
 pub struct Leases {
     book: Arc<Book>,
-    slots: HashMap<String, BudgetSlot>,
+    known: HashMap<String, Known>,
     min_slice: i64,
     share_percent: i64,
+}
+
+/// A budget of this node.
+struct Known {
+    slot: BudgetSlot,
+    /// As the ledger last told it; `None` before it was told of the budget.
+    state: Option<BudgetState>,
+    used: bool,
 }
 
 impl Leases {
@@ -26,7 +35,7 @@ impl Leases {
     pub fn new(book: Arc<Book>, min_slice: i64, share_percent: i64) -> Self {
         Self {
             book,
-            slots: HashMap::new(),
+            known: HashMap::new(),
             min_slice,
             share_percent,
         }
@@ -34,54 +43,91 @@ impl Leases {
 
     /// The slot of a budget, made at its first use; `None` when the book is full.
     pub fn slot(&mut self, key: &str) -> Option<BudgetSlot> {
-        if let Some(slot) = self.slots.get(key) {
-            return Some(*slot);
+        if let Some(known) = self.known.get(key) {
+            return Some(known.slot);
         }
         let slot = self.book.add()?;
-        self.slots.insert(key.to_owned(), slot);
+        let known = Known {
+            slot,
+            state: None,
+            used: false,
+        };
+        self.known.insert(key.to_owned(), known);
         Some(slot)
     }
 
-    /// Tops up the budgets in `used` and takes the others back. `None` when the writer has ended.
+    /// Says which budgets are in use from now on, and makes those known to the ledger whose limit
+    /// it does not know. `None` when the writer has ended.
+    ///
+    /// # Errors
+    /// Where the ledger fails; then nothing has changed.
+    pub fn employ(
+        &mut self,
+        writer: &Writer,
+        budgets: Vec<Budget>,
+    ) -> Option<Result<(), StoreError>> {
+        let keys: Vec<String> = budgets.iter().map(|budget| budget.key.clone()).collect();
+        let told = |budget: &Budget| {
+            let state = self.known.get(&budget.key)?.state.as_ref()?;
+            (state.limit == budget.limit).then_some(())
+        };
+        let new: Vec<Budget> = budgets
+            .into_iter()
+            .filter(|budget| told(budget).is_none())
+            .collect();
+        if !new.is_empty()
+            && let Err(error) = writer.call(move |store| store.set_budgets(&new))?
+        {
+            return Some(Err(error));
+        }
+        for known in self.known.values_mut() {
+            known.used = false;
+        }
+        for key in keys {
+            if let Some(known) = self.known.get_mut(&key) {
+                known.used = true;
+            }
+        }
+        Some(Ok(()))
+    }
+
+    /// Frees what crashed runs held, takes over what changed, tops up the budgets in use and
+    /// takes the others back. `now_s` in unix seconds. `None` when the writer has ended.
     ///
     /// # Errors
     /// Where the ledger fails; the node then spends what it holds and stops.
-    pub fn balance(
-        &self,
-        writer: &Writer,
-        used: &HashSet<String>,
-    ) -> Option<Result<(), StoreError>> {
-        let book = Arc::clone(&self.book);
-        let (min_slice, share_percent) = (self.min_slice, self.share_percent);
-        let budgets: Vec<(String, BudgetSlot, bool)> = self
-            .slots
+    pub fn balance(&mut self, writer: &Writer, now_s: i64) -> Option<Result<(), StoreError>> {
+        let changed = writer.call(move |store| {
+            store.thaw(now_s)?;
+            store.changed()
+        })?;
+        match changed {
+            Ok(changed) => self.take_over(changed),
+            Err(error) => return Some(Err(error)),
+        }
+        let wanted: Vec<(String, BudgetSlot, i64)> = self
+            .known
             .iter()
-            .map(|(key, slot)| (key.clone(), *slot, used.contains(key)))
-            .filter(|(_, slot, used)| *used || self.book.available(*slot) > 0)
+            .filter_map(|(key, known)| {
+                let change = self.change(known);
+                (change != 0).then(|| (key.clone(), known.slot, change))
+            })
             .collect();
-        if budgets.is_empty() {
+        let book = &self.book;
+        self.known.retain(|_, known| {
+            known.used || book.available(known.slot) > 0 || book.reserved(known.slot) > 0
+        });
+        if wanted.is_empty() {
             return Some(Ok(()));
         }
+        let book = Arc::clone(&self.book);
         writer.call(move |store| {
-            let mut wanted = Vec::with_capacity(budgets.len());
-            for (key, slot, used) in &budgets {
-                let remaining = store.budget(key)?.map_or(0, |state| state.remaining().0);
-                let available = book.available(*slot);
-                // What the node holds counts as remaining: a slice is a share of both.
-                let target = slice(remaining.max(0) + available, min_slice, share_percent);
-                let change = if !used {
-                    -book.withdraw(*slot, available)
-                } else if available < target / 2 {
-                    target - available
-                } else if available > target.saturating_mul(2) {
-                    -book.withdraw(*slot, available - target)
-                } else {
-                    0
-                };
-                wanted.push((key.clone(), change));
-            }
-            let granted = store.lease(&wanted)?;
-            for ((_, slot, _), micros) in budgets.iter().zip(granted) {
+            let changes: Vec<(String, i64)> = wanted
+                .iter()
+                .map(|(key, _, micros)| (key.clone(), *micros))
+                .collect();
+            let granted = store.lease(&changes)?;
+            for ((_, slot, _), micros) in wanted.iter().zip(granted) {
                 if micros > 0 {
                     book.grant(*slot, micros);
                 }
@@ -89,12 +135,42 @@ impl Leases {
             Ok(())
         })
     }
+
+    /// What the ledger told last of a budget.
+    pub fn state(&self, key: &str) -> Option<&BudgetState> {
+        self.known.get(key)?.state.as_ref()
+    }
+
+    fn take_over(&mut self, changed: Vec<(String, BudgetState)>) {
+        for (key, state) in changed {
+            if let Some(known) = self.known.get_mut(&key) {
+                known.state = Some(state);
+            }
+        }
+    }
+
+    /// What to ask for, or, below zero, what has just been taken from the book to be given back.
+    fn change(&self, known: &Known) -> i64 {
+        let available = self.book.available(known.slot);
+        let wanted = match &known.state {
+            Some(state) if known.used => {
+                let remaining = state.remaining().0;
+                adjustment(remaining, available, self.min_slice, self.share_percent)
+            }
+            Some(_) | None => -available,
+        };
+        if wanted < 0 {
+            -self.book.withdraw(known.slot, -wanted)
+        } else {
+            wanted
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ledger::store::{Budget, BudgetState, SqliteStore, Store};
+    use ledger::store::SqliteStore;
     use ledger::{BudgetPath, Currency, Micros, Reservations};
     use std::time::Duration;
 
@@ -106,18 +182,11 @@ mod tests {
     }
 
     impl Fixture {
-        fn new(name: &str, limit: i64) -> Self {
+        fn new(name: &str) -> Self {
             let folder =
                 std::env::temp_dir().join(format!("gavel-leases-{}-{name}", std::process::id()));
             std::fs::create_dir_all(&folder).unwrap();
-            let mut store = SqliteStore::open(&folder.join("ledger.sqlite"), 0, 600).unwrap();
-            let currency = Currency(*b"EUR");
-            let budget = Budget {
-                key: "b".to_owned(),
-                currency,
-                limit: Micros(limit),
-            };
-            store.set_budgets(&[budget]).unwrap();
+            let store = SqliteStore::open(&folder.join("ledger.sqlite"), 0, 600).unwrap();
             let (book, open) = (Arc::new(Book::default()), Arc::new(Reservations::new(64)));
             let (writer, _) = Writer::start(
                 Box::new(store),
@@ -135,16 +204,21 @@ mod tests {
             }
         }
 
-        fn balance(&self, used: bool) -> BudgetState {
-            let used = if used {
-                HashSet::from(["b".to_owned()])
-            } else {
-                HashSet::new()
-            };
-            self.leases.balance(&self.writer, &used).unwrap().unwrap();
+        fn balance(&mut self, budgets: &[Budget]) -> BudgetState {
+            let employed = self.leases.employ(&self.writer, budgets.to_vec());
+            employed.unwrap().unwrap();
+            self.leases.balance(&self.writer, 0).unwrap().unwrap();
             self.writer
                 .call(|store| store.budget("b").unwrap().unwrap())
                 .unwrap()
+        }
+    }
+
+    fn budget(limit: i64) -> Budget {
+        Budget {
+            key: "b".to_owned(),
+            currency: Currency(*b"EUR"),
+            limit: Micros(limit),
         }
     }
 
@@ -157,37 +231,65 @@ mod tests {
 
     #[test]
     fn a_slice_is_topped_up_and_given_back() {
-        let mut fixture = Fixture::new("slice", 1_000);
+        let mut fixture = Fixture::new("slice");
+        let used = [budget(1_000)];
         let slot = fixture.leases.slot("b").unwrap();
         assert_eq!(fixture.leases.slot("b"), Some(slot));
-        assert_eq!(fixture.balance(true).leased, Micros(250));
+        assert_eq!(fixture.balance(&used).leased, Micros(250));
         assert_eq!(fixture.book.available(slot), 250);
         // Still above half: nothing moves. Below it: up to a quarter of what is left.
         fixture
             .book
             .reserve(&BudgetPath::new(&[slot]), 100)
             .unwrap();
-        assert_eq!(fixture.balance(true).leased, Micros(250));
+        assert_eq!(fixture.balance(&used).leased, Micros(250));
         fixture.book.reserve(&BudgetPath::new(&[slot]), 60).unwrap();
-        let state = fixture.balance(true);
+        let state = fixture.balance(&used);
         assert_eq!(fixture.book.available(slot), (750 + 90) / 4);
         assert_eq!(state.leased.0, fixture.book.available(slot) + 160);
         // Out of use: what is not held by bids goes back.
-        let state = fixture.balance(false);
+        let state = fixture.balance(&[]);
         assert_eq!(
             (state.leased, fixture.book.available(slot)),
             (Micros(160), 0)
         );
+        assert_eq!(fixture.leases.slot("b"), Some(slot), "bids are still open");
     }
 
     #[test]
     fn a_small_budget_is_leased_whole_and_never_more() {
-        let mut fixture = Fixture::new("small", 60);
+        let mut fixture = Fixture::new("small");
         let slot = fixture.leases.slot("b").unwrap();
         for _ in 0..3 {
-            assert_eq!(fixture.balance(true).leased, Micros(60));
+            assert_eq!(fixture.balance(&[budget(60)]).leased, Micros(60));
         }
         assert_eq!(fixture.book.available(slot), 60);
-        assert_eq!(fixture.balance(true).remaining(), Micros(0));
+        let state = fixture.balance(&[budget(60)]);
+        assert_eq!(state.remaining(), Micros(0));
+        assert_eq!(fixture.leases.state("b"), Some(&state));
+    }
+
+    #[test]
+    fn a_lowered_limit_is_given_back_and_a_raised_one_granted() {
+        let mut fixture = Fixture::new("limits");
+        let slot = fixture.leases.slot("b").unwrap();
+        assert_eq!(fixture.balance(&[budget(1_000)]).leased, Micros(250));
+        // Down to the least slice of what is left.
+        let state = fixture.balance(&[budget(120)]);
+        assert_eq!((state.leased, state.remaining()), (Micros(100), Micros(20)));
+        assert_eq!(fixture.book.available(slot), 100);
+        fixture.balance(&[budget(4_000)]);
+        assert_eq!(fixture.book.available(slot), 1_000);
+    }
+
+    #[test]
+    fn a_budget_that_nothing_holds_is_forgotten() {
+        let mut fixture = Fixture::new("forgotten");
+        fixture.leases.slot("b").unwrap();
+        fixture.balance(&[budget(1_000)]);
+        for _ in 0..2 {
+            assert_eq!(fixture.balance(&[]).leased, Micros(0));
+        }
+        assert!(fixture.leases.known.is_empty());
     }
 }

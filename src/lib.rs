@@ -8,6 +8,7 @@ pub mod clock;
 pub mod config;
 pub mod data_plane;
 pub mod demo;
+pub mod exposition;
 pub mod http;
 pub mod keys;
 pub mod leases;

@@ -107,8 +107,10 @@ impl Node {
         };
         let (outbox, inbox) = notice::queue(notices, &counters);
         let snapshot = Snapshot::empty(Arc::new(rates(&settings)), geo);
+        let telemetry = Telemetry::install();
+        crate::exposition::describe();
         let node = Node {
-            telemetry: Telemetry::install(),
+            telemetry,
             signer: Arc::new(signer),
             snapshot: ArcSwap::from_pointee(snapshot),
             caps: FrequencyCaps::new(settings.frequency_entries),

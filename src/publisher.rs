@@ -18,16 +18,20 @@ use exchange::Market;
 use exchange::catalog::Route;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use ledger::store::StoreError;
+use ledger::{BudgetKey, Day};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Id of this node's bidder among the exchange's partners.
 pub const LOCAL_BIDDER: &str = "bidder";
 /// How often changes are looked for and leases balanced.
 const TICK: Duration = Duration::from_millis(200);
+/// After how long a fault that lasts is told again.
+const TELL_AGAIN: Duration = Duration::from_mins(1);
+/// How often frequency counts that limit nothing any more are dropped.
+const CAPS_SWEPT: Duration = Duration::from_mins(1);
 /// Places of the reservation table that one tick looks at.
 const SWEEP: usize = 65_536;
 
@@ -41,8 +45,8 @@ pub struct Publisher {
     state: State,
     generation: Option<u64>,
     next_change: Option<Timestamp>,
-    used: HashSet<String>,
     retired: Vec<Arc<Snapshot>>,
+    caps_due: Instant,
 }
 
 impl Publisher {
@@ -68,8 +72,8 @@ impl Publisher {
             state,
             generation: None,
             next_change: None,
-            used: HashSet::new(),
             retired: Vec::new(),
+            caps_due: clock::now() + CAPS_SWEPT,
         }
     }
 
@@ -81,8 +85,11 @@ impl Publisher {
         shutdown: &Shutdown,
         report: impl Fn(&anyhow::Error),
     ) {
+        let mut told = Told::default();
         while !shutdown.begun() {
-            if let Err(error) = self.turn() {
+            if let Err(error) = self.turn()
+                && told.is_news(&error, clock::now())
+            {
                 report(&error);
             }
             match woken.recv_timeout(TICK) {
@@ -102,13 +109,23 @@ impl Publisher {
             self.compile(now)?;
             self.generation = Some(generation);
         }
-        let balanced = self.leases.balance(&self.node.writer, &self.used);
+        let balanced = self.leases.balance(&self.node.writer, i64::from(now_s));
         balanced.context("the ledger has ended")??;
         self.plan(now)?;
         self.node.reservations.sweep(&self.node.book, now_s, SWEEP);
         // A generation is freed here, by its last owner, once every request has moved on.
         self.retired.retain(|old| Arc::strong_count(old) > 1);
+        self.sweep_caps(now_s);
         Ok(())
+    }
+
+    fn sweep_caps(&mut self, now_s: u32) {
+        let now = clock::now();
+        if now >= self.caps_due {
+            let oldest = self.node.snapshot.load().plan.oldest_day();
+            self.node.caps.sweep(now_s, oldest);
+            self.caps_due = now + CAPS_SWEPT;
+        }
     }
 
     fn compile(&mut self, now: Timestamp) -> Result<()> {
@@ -122,17 +139,8 @@ impl Publisher {
                     .collect();
                 anyhow!("the resources do not compile: {}", shown.join("; "))
             })?;
-        self.used = compiled
-            .budgets
-            .iter()
-            .map(|budget| budget.key.clone())
-            .collect();
-        let budgets = compiled.budgets;
-        let stored = self
-            .node
-            .writer
-            .call(move |store| store.set_budgets(&budgets));
-        stored.context("the ledger has ended")??;
+        let employed = self.leases.employ(&self.node.writer, compiled.budgets);
+        employed.context("the ledger has ended")??;
         let before = self.node.snapshot.load_full();
         let settings = &self.node.settings;
         let mut selling = compiled.exchange;
@@ -158,7 +166,9 @@ impl Publisher {
                     .unwrap_or_default(),
             )
         });
-        let campaigns = campaigns.collect();
+        let campaigns: Vec<(String, usize)> = campaigns.collect();
+        let ids: HashSet<&str> = campaigns.iter().map(|(id, _)| &**id).collect();
+        self.pacers.keep(&ids);
         let names = &self.audience.names;
         let catalog = Catalog::build(compiled.bidder, |segment| names.get(segment))
             .map_err(|faults| anyhow!("the catalog does not compile: {faults:?}"))?;
@@ -215,28 +225,20 @@ impl Publisher {
             })
             .collect();
         let catalog = &self.state.catalog;
-        let campaigns = self.state.campaigns.iter();
-        let keys: Vec<String> = campaigns
+        let campaigns: Vec<CampaignDay> = self
+            .state
+            .campaigns
+            .iter()
             .map(|(campaign, advertiser)| {
-                format!("campaign:{campaign}:day:{}", days[*advertiser].date)
+                let day = Day(u32::try_from(days[*advertiser].day_number).unwrap_or_default());
+                let key = BudgetKey::CampaignDay(campaign, day).to_string();
+                let today = self.leases.state(&key);
+                today.map_or_else(CampaignDay::default, |state| CampaignDay {
+                    budget: Some(state.limit),
+                    spent: state.spent,
+                })
             })
             .collect();
-        let campaigns = self
-            .node
-            .writer
-            .call(move |store| {
-                let day = |key: &String| {
-                    let state = store.budget(key)?;
-                    Ok(
-                        state.map_or_else(CampaignDay::default, |state| CampaignDay {
-                            budget: Some(state.limit),
-                            spent: state.spent,
-                        }),
-                    )
-                };
-                keys.iter().map(day).collect::<Result<Vec<_>, StoreError>>()
-            })
-            .context("the ledger has ended")??;
         let tick = Tick {
             now_ms,
             advertisers: &clocks,
@@ -256,6 +258,23 @@ impl Publisher {
         drop(before);
         self.retired.push(self.node.publish(Arc::new(next)));
         Ok(())
+    }
+}
+
+/// What the operator was told last: the same fault again is no news for a minute.
+#[derive(Default)]
+struct Told(Option<(String, Instant)>);
+
+impl Told {
+    fn is_news(&mut self, error: &anyhow::Error, now: Instant) -> bool {
+        let text = format!("{error:#}");
+        let known = self.0.as_ref().is_some_and(|(told, at)| {
+            *told == text && now.saturating_duration_since(*at) < TELL_AGAIN
+        });
+        if !known {
+            self.0 = Some((text, now));
+        }
+        !known
     }
 }
 

@@ -78,7 +78,7 @@ impl Hooks for NodeHooks {
     }
 
     fn metrics(&self) -> String {
-        self.node.telemetry.render()
+        crate::exposition::render(&self.node)
     }
 }
 
@@ -92,6 +92,7 @@ impl Serving {
             0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             given => given,
         };
+        settings.workers = workers;
         let listeners = server::listen(settings.data_listen, workers)
             .with_context(|| format!("the data plane cannot listen on {}", settings.data_listen))?;
         let data = listeners[0].local_addr()?;

@@ -3,6 +3,10 @@
 //! Latencies go into [`Latency`], a table of shared atomics (about 10 ns a record); counters are
 //! handles of the `metrics` crate. The exporter renders both as Prometheus text.
 
+use bidder::NoBid;
+use bidder::notice::Refusal;
+use ledger::Outcome;
+use ledger::token::Rejected;
 use metrics::{Counter, counter, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::sync::OnceLock;
@@ -104,6 +108,17 @@ const STATUSES: [u16; 15] = [
     200, 204, 302, 400, 401, 404, 405, 408, 409, 413, 415, 429, 431, 500, 503,
 ];
 
+/// What may become of an event, as metric labels.
+const OUTCOMES: [&str; 7] = [
+    "recorded",
+    "charged",
+    "over_delivered",
+    "duplicate",
+    "refused",
+    "shed",
+    "stopped",
+];
+
 /// The counters of one endpoint of the data plane.
 pub struct Endpoint {
     statuses: [Counter; STATUSES.len()],
@@ -146,6 +161,16 @@ pub struct Telemetry {
     pub other: Endpoint,
     /// Snapshots published since the start.
     pub publications: Counter,
+    /// Bids made.
+    pub bids: Counter,
+    /// Requests that the bidder left, by [`NoBid::index`].
+    pub no_bids: [Counter; NoBid::ALL.len()],
+    /// Notices that charge nothing, by [`Refusal::index`].
+    pub notices_refused: [Counter; Refusal::ALL.len()],
+    /// Tokens that are not ours or not valid, by [`Rejected::index`].
+    pub tokens_refused: [Counter; Rejected::ALL.len()],
+    /// What became of events, in the order of [`OUTCOMES`].
+    outcomes: [Counter; OUTCOMES.len()],
     exporter: PrometheusHandle,
 }
 
@@ -182,8 +207,31 @@ impl Telemetry {
             track: Endpoint::new("track"),
             other: Endpoint::new("other"),
             publications: counter!("gavel_publications_total"),
+            bids: counter!("gavel_bids_total"),
+            no_bids: NoBid::ALL
+                .map(|reason| counter!("gavel_no_bids_total", "reason" => reason.label())),
+            notices_refused: Refusal::ALL
+                .map(|reason| counter!("gavel_notices_refused_total", "reason" => reason.label())),
+            tokens_refused: Rejected::ALL
+                .map(|reason| counter!("gavel_tokens_refused_total", "reason" => reason.label())),
+            outcomes: OUTCOMES
+                .map(|outcome| counter!("gavel_ledger_events_total", "outcome" => outcome)),
             exporter: exporter.clone(),
         }
+    }
+
+    /// Counts what the ledger made of an event.
+    pub fn settled(&self, outcome: Result<Outcome, ledger::Refusal>) {
+        let place = match outcome {
+            Ok(Outcome::Recorded) => 0,
+            Ok(Outcome::Charged { .. }) => 1,
+            Ok(Outcome::OverDelivered { .. }) => 2,
+            Ok(Outcome::Duplicate) => 3,
+            Ok(Outcome::Refused { .. }) => 4,
+            Err(ledger::Refusal::Busy) => 5,
+            Err(ledger::Refusal::Stopped) => 6,
+        };
+        self.outcomes[place].increment(1);
     }
 
     /// The Prometheus text of `GET /metrics`.

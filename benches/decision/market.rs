@@ -9,7 +9,7 @@ use bidder::catalog::{
 use bidder::plan::{CampaignDay, LocalTime, Tick};
 use bidder::{Exchange, FrequencyCaps, Links, Pacers, Plan, Runtime, Snapshot};
 use ledger::token::Signer;
-use ledger::{Book, BudgetPath, BudgetSlot, Cpm, Currency, Reservations};
+use ledger::{Book, BudgetPath, BudgetSlot, Cpm, Currency, Draws, Reservations};
 use load_tests::corpus::{self, Kind, Options, Random, User};
 
 /// 2026-11-23 12:00 UTC, a Monday.
@@ -176,7 +176,12 @@ fn input(line_items: usize, book: &Book, random: &mut Random) -> Input {
             daily_cap: random.chance(50).then(|| 1 + random.below(5) as u16),
             creatives: creatives_of(advertiser, random),
             budget: BudgetPath::new(&[own, flight[campaign], payer[advertiser]]),
-            budget_keys: vec!["item".into(), "campaign".into(), "advertiser".into()],
+            draws: Draws {
+                line_item: true,
+                day: false,
+                campaign: true,
+                advertiser: true,
+            },
         }
     });
     Input {

@@ -6,10 +6,10 @@
 mod compile;
 mod faults;
 
-use ledger::{BudgetPath, Cpm, Currency};
+use ledger::{BudgetPath, Cpm, Currency, Draws};
 
 pub(crate) use compile::{Bound, Display, Item};
-pub use compile::{Catalog, Party, line_item_key};
+pub use compile::{Catalog, line_item_key};
 pub use faults::{Invalid, MAX_CPM, MAX_ID, MAX_LINE_ITEMS, MAX_MARKUP, MAX_VALUES};
 
 /// Everything to buy with. The order of each list is the dense index behind the build.
@@ -82,8 +82,8 @@ pub struct LineItem {
     pub creatives: Vec<String>,
     /// The budgets that every bid draws on.
     pub budget: BudgetPath,
-    /// The keys of those budgets in the ledger, in the same order.
-    pub budget_keys: Vec<String>,
+    /// Which budgets these are, the narrowest first; how their tokens name them.
+    pub draws: Draws,
 }
 
 /// The kind of an advertisement.

@@ -41,6 +41,9 @@ struct Count {
     shown: u16,
     /// When (unix seconds) each open bid expires; 0 for none.
     open: [u32; MAX_OPEN],
+    /// Which of them were shown, as bits: they are kept, where there is room, so that a bill and
+    /// a pixel of one impression count once.
+    confirmed: u8,
 }
 
 impl Count {
@@ -51,19 +54,46 @@ impl Count {
         }
     }
 
+    fn is_confirmed(&self, place: usize) -> bool {
+        self.confirmed & (1 << place) != 0
+    }
+
     fn live(&self, now_s: u32) -> usize {
-        self.open
-            .iter()
-            .filter(|expires_at| **expires_at > now_s)
-            .count()
+        let open = |place: &usize| self.open[*place] > now_s && !self.is_confirmed(*place);
+        (0..MAX_OPEN).filter(open).count()
+    }
+
+    /// The place of a bid that expires at `expires_at`.
+    fn find(&self, expires_at: u32, confirmed: bool) -> Option<usize> {
+        let is = |place: &usize| {
+            self.open[*place] == expires_at && self.is_confirmed(*place) == confirmed
+        };
+        (0..MAX_OPEN).find(is).filter(|_| expires_at > 0)
+    }
+
+    /// Notes an open bid in a place that no open bid needs; says whether there is one.
+    fn hold(&mut self, expires_at: u32, now_s: u32) -> bool {
+        let expired = (0..MAX_OPEN).find(|place| self.open[*place] <= now_s);
+        let Some(place) = expired.or((0..MAX_OPEN).find(|place| self.is_confirmed(*place))) else {
+            return false;
+        };
+        self.open[place] = expires_at;
+        self.confirmed &= !(1 << place);
+        true
     }
 
     fn close(&mut self, expires_at: u32) -> bool {
-        let place = self
-            .open
-            .iter_mut()
-            .find(|open| **open == expires_at && expires_at > 0);
-        place.map(|open| *open = 0).is_some()
+        let place = self.find(expires_at, false);
+        place.map(|place| self.open[place] = 0).is_some()
+    }
+
+    fn confirm(&mut self, expires_at: u32, now_s: u32) {
+        if let Some(place) = self.find(expires_at, false) {
+            self.confirmed |= 1 << place;
+        } else if expires_at > now_s && self.find(expires_at, true).is_some() {
+            return;
+        }
+        self.shown = self.shown.saturating_add(1);
     }
 }
 
@@ -121,13 +151,10 @@ impl FrequencyCaps {
         });
         count.roll(day);
         let seen = usize::from(count.shown) + count.live(now_s);
-        let place = count.open.iter_mut().find(|open| **open <= now_s);
-        match place {
-            Some(place) if seen < usize::from(cap) => {
-                *place = expires_at;
-                Ok(())
-            }
-            Some(_) | None => Err(Capped::Reached),
+        if seen < usize::from(cap) && count.hold(expires_at, now_s) {
+            Ok(())
+        } else {
+            Err(Capped::Reached)
         }
     }
 
@@ -152,10 +179,18 @@ impl FrequencyCaps {
     }
 
     /// Counts an impression that was shown on advertiser's day `day`, whose bid was to expire at
-    /// `expires_at` (unix seconds). Call it once for each; says whether it could be counted,
-    /// which only a full table prevents. For notices: may wait for the few stores of another
-    /// thread.
-    pub fn confirm(&self, user: UserKey, line_item: u64, day: u32, expires_at: u32) -> bool {
+    /// `expires_at` (both times unix seconds); says whether it could be counted, which only a
+    /// full table prevents. Its bill and its pixel may both be told: until the bid's expiry they
+    /// count once, after it each counts, which can only show less. For notices: may wait for the
+    /// few stores of another thread.
+    pub fn confirm(
+        &self,
+        user: UserKey,
+        line_item: u64,
+        day: u32,
+        expires_at: u32,
+        now_s: u32,
+    ) -> bool {
         let entry = self.counts.entry(Key {
             user: user.0,
             line_item,
@@ -169,8 +204,7 @@ impl FrequencyCaps {
             ..Count::default()
         });
         count.roll(day);
-        count.close(expires_at);
-        count.shown = count.shown.saturating_add(1);
+        count.confirm(expires_at, now_s);
         true
     }
 
@@ -264,7 +298,7 @@ mod tests {
                     Step::Confirm { which } if which < bids.len() => {
                         let (user, expires_at, open) = bids[which];
                         if open {
-                            prop_assert!(caps.confirm(UserKey(user), 9, day, expires_at));
+                            prop_assert!(caps.confirm(UserKey(user), 9, day, expires_at, now));
                             *shown.entry((user, day)).or_default() += 1;
                             bids[which].2 = false;
                         }
@@ -278,6 +312,25 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_bill_and_a_pixel_of_one_impression_count_once() {
+        let caps = FrequencyCaps::new(2);
+        let reserve = |now, until| caps.reserve(UserKey(1), 1, (2, 0), now, until);
+        assert_eq!(reserve(0, 10), Ok(()));
+        assert!(caps.confirm(UserKey(1), 1, 0, 10, 1));
+        assert!(caps.confirm(UserKey(1), 1, 0, 10, 2));
+        assert!(
+            !caps.release(UserKey(1), 1, 10),
+            "what was shown is not lost"
+        );
+        assert_eq!(reserve(3, 13), Ok(()));
+        assert_eq!(reserve(4, 14), Err(Capped::Reached));
+        // The second bid is lost; a second impression of the first, after its time, counts.
+        assert!(caps.release(UserKey(1), 1, 13));
+        assert!(caps.confirm(UserKey(1), 1, 0, 10, 11));
+        assert_eq!(reserve(12, 22), Err(Capped::Reached));
     }
 
     #[test]

@@ -34,11 +34,13 @@ pub enum NoBid {
     NoBudget,
     /// Too many bids are open.
     ReservationsFull,
+    /// The ledger has stopped: what would be bought now could not be charged.
+    LedgerStopped,
 }
 
 impl NoBid {
     /// Every reason, in order.
-    pub const ALL: [NoBid; 15] = [
+    pub const ALL: [NoBid; 16] = [
         NoBid::InsufficientTime,
         NoBid::PrivateAuction,
         NoBid::SeatNotAllowed,
@@ -54,6 +56,7 @@ impl NoBid {
         NoBid::FrequencyCapped,
         NoBid::NoBudget,
         NoBid::ReservationsFull,
+        NoBid::LedgerStopped,
     ];
 
     /// The place in [`NoBid::ALL`], for an array of counters.
@@ -79,13 +82,14 @@ impl NoBid {
             NoBid::FrequencyCapped => "frequency_capped",
             NoBid::NoBudget => "no_budget",
             NoBid::ReservationsFull => "reservations_full",
+            NoBid::LedgerStopped => "ledger_stopped",
         }
     }
 
     /// `BidResponse.nbr` of the specification; 0 where its list has no word for the reason.
     pub fn nbr(self) -> i64 {
         match self {
-            NoBid::ReservationsFull => 1,
+            NoBid::ReservationsFull | NoBid::LedgerStopped => 1,
             NoBid::UnknownUser => 8,
             NoBid::FrequencyCapped => 9,
             NoBid::InsufficientTime => 15,

@@ -5,11 +5,10 @@
 //! ledger writes.
 
 use crate::TEST_PARTNER;
-use crate::catalog::Party;
 use crate::exchange::Billable;
-use ledger::event::Kind;
+use ledger::event::{Fault, Kind};
 use ledger::token::{Claims, Side};
-use ledger::{Cpm, Currency, Event, ReservationId};
+use ledger::{Cpm, Currency, Event};
 
 /// Which address was called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,9 +50,6 @@ pub enum Refusal {
     /// The bid answered a test.
     #[error("the bid answered a test request, which is never billed")]
     Test,
-    /// The line item is not known any more.
-    #[error("the line item is unknown")]
-    UnknownLineItem,
     /// There is no price.
     #[error("the price is missing")]
     NoPrice,
@@ -82,10 +78,9 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every reason, in order.
-    pub const ALL: [Refusal; 11] = [
+    pub const ALL: [Refusal; 10] = [
         Refusal::OtherSide,
         Refusal::Test,
-        Refusal::UnknownLineItem,
         Refusal::NoPrice,
         Refusal::Unresolved,
         Refusal::Audit,
@@ -101,12 +96,23 @@ impl Refusal {
         self as usize
     }
 
+    /// What the ledger notes of it; `None` where there is nothing of ours to be charged.
+    pub fn fault(self) -> Option<Fault> {
+        match self {
+            Refusal::OtherSide | Refusal::Test | Refusal::Audit => None,
+            Refusal::NoPrice | Refusal::Unresolved | Refusal::NotANumber => Some(Fault::Unreadable),
+            Refusal::Negative => Some(Fault::Negative),
+            Refusal::Absurd => Some(Fault::TooHigh),
+            Refusal::AboveBid => Some(Fault::AboveBid),
+            Refusal::WrongCurrency => Some(Fault::WrongCurrency),
+        }
+    }
+
     /// The reason as a metric label.
     pub fn label(self) -> &'static str {
         match self {
             Refusal::OtherSide => "other_side",
             Refusal::Test => "test",
-            Refusal::UnknownLineItem => "unknown_line_item",
             Refusal::NoPrice => "no_price",
             Refusal::Unresolved => "unresolved_macro",
             Refusal::Audit => "audit",
@@ -229,7 +235,6 @@ pub fn event(
     billable: Billable,
     claims: &Claims<'_>,
     fields: Fields<'_>,
-    party: Option<Party<'_>>,
     at_ms: i64,
 ) -> Result<Event, Refusal> {
     if claims.side != Side::Bidder {
@@ -238,7 +243,6 @@ pub fn event(
     if claims.partner == TEST_PARTNER {
         return Err(Refusal::Test);
     }
-    let party = party.ok_or(Refusal::UnknownLineItem)?;
     let kind = notice.kind(billable);
     let told = clearing_price(claims, fields.price, fields.currency);
     let cpm = match (kind, notice) {
@@ -246,36 +250,19 @@ pub fn event(
         (Kind::Bill, _) => told?,
         _ => told.unwrap_or(Cpm(claims.cpm)),
     };
-    let reason = fields
-        .reason
-        .and_then(|reason| reason.parse().ok())
-        .unwrap_or_default();
-    let id = |(epoch, slot, generation)| (epoch, ReservationId { slot, generation });
+    let reason = fields.reason.and_then(|reason| reason.parse().ok());
+    let event = Event::of(kind, claims, at_ms).map_err(|_| Refusal::WrongCurrency)?;
     Ok(Event {
-        kind,
-        key: claims.key,
-        at_ms,
-        exchange: claims.exchange.to_owned(),
-        seat: claims.seat.to_owned(),
-        advertiser: party.advertiser.to_owned(),
-        line_item: claims.line_item.to_owned(),
-        creative: claims.creative.to_owned(),
-        publisher: claims.publisher.to_owned(),
-        placement: claims.placement.to_owned(),
-        partner: String::new(),
         cpm,
-        bid: Cpm(claims.cpm),
-        currency: Currency(claims.currency),
-        share_ppm: 0,
-        reason,
-        budgets: party.budgets.to_vec(),
-        reservation: claims.reservation.map(id),
+        reason: reason.unwrap_or_default(),
+        ..event
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ledger::{Day, Draws, ReservationId};
     use proptest::prelude::*;
 
     fn claims() -> Claims<'static> {
@@ -286,9 +273,17 @@ mod tests {
             reservation: Some((1, 2, 3)),
             cpm: 2_500_000,
             currency: *b"EUR",
+            day: Day(20_781),
+            draws: Draws {
+                day: true,
+                campaign: true,
+                ..Draws::default()
+            },
             user: 0,
             exchange: "demo",
-            seat: "adv_acme",
+            seat: "acme",
+            advertiser: "adv_acme",
+            campaign: "cmp_1",
             auction: "a",
             imp: "1",
             bid: "b",
@@ -385,20 +380,15 @@ mod tests {
 
     #[test]
     fn an_event_is_made_of_its_claims() {
-        let budgets = ["b".to_owned()];
-        let party = Some(Party {
-            advertiser: "adv_acme",
-            budgets: &budgets,
-        });
-        let make = |notice, billable, claims: &Claims<'_>, price, party| {
+        let make = |notice, billable, claims: &Claims<'_>, price| {
             let fields = Fields {
                 price: Some(price),
                 currency: None,
                 reason: Some("102"),
             };
-            event(notice, billable, claims, fields, party, 9)
+            event(notice, billable, claims, fields, 9)
         };
-        let bill = make(Notice::Bill, Billable::Burl, &claims(), "1.5", party).unwrap();
+        let bill = make(Notice::Bill, Billable::Burl, &claims(), "1.5").unwrap();
         assert_eq!(
             (bill.kind, bill.cpm, bill.bid),
             (Kind::Bill, Cpm(1_500_000), Cpm(2_500_000))
@@ -413,33 +403,31 @@ mod tests {
                 }
             ))
         );
-        assert_eq!((&*bill.budgets, bill.at_ms), (&budgets[..], 9));
-        let pixel = make(
-            Notice::Impression,
-            Billable::Impression,
-            &claims(),
-            "",
-            party,
-        )
-        .unwrap();
+        assert_eq!((&*bill.advertiser, bill.at_ms), ("adv_acme", 9));
+        // The day is that of the bid, whatever day it is now.
+        assert_eq!(
+            bill.budgets,
+            ["campaign:cmp_1:day:2026-11-24", "campaign:cmp_1"]
+        );
+        let by_pixel = Billable::Impression;
+        let pixel = make(Notice::Impression, by_pixel, &claims(), "").unwrap();
         assert_eq!((pixel.kind, pixel.cpm), (Kind::Bill, Cpm(2_500_000)));
-        let loss = make(Notice::Loss, Billable::Burl, &claims(), "", party).unwrap();
+        let loss = make(Notice::Loss, Billable::Burl, &claims(), "").unwrap();
         assert_eq!((loss.kind, loss.reason), (Kind::Loss, 102));
-        let refused = |claims: &Claims<'_>, price, party| {
-            make(Notice::Bill, Billable::Burl, claims, price, party).unwrap_err()
+        let refused = |claims: &Claims<'_>, price| {
+            make(Notice::Bill, Billable::Burl, claims, price).unwrap_err()
         };
-        assert_eq!(refused(&claims(), "9", party), Refusal::AboveBid);
-        assert_eq!(refused(&claims(), "1", None), Refusal::UnknownLineItem);
+        assert_eq!(refused(&claims(), "9"), Refusal::AboveBid);
         let test = Claims {
             partner: TEST_PARTNER,
             ..claims()
         };
-        assert_eq!(refused(&test, "1", party), Refusal::Test);
+        assert_eq!(refused(&test, "1"), Refusal::Test);
         let sold = Claims {
             side: Side::Exchange,
             ..claims()
         };
-        assert_eq!(refused(&sold, "1", party), Refusal::OtherSide);
+        assert_eq!(refused(&sold, "1"), Refusal::OtherSide);
     }
 
     #[test]

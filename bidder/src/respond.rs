@@ -11,7 +11,7 @@ use crate::draw::{Draw, Subject};
 use crate::exchange::{Billable, SeatUse};
 use crate::intake;
 use ledger::token::{Claims, Purpose, Side, idempotency_key};
-use ledger::{Cpm, Currency, ReservationId};
+use ledger::{Cpm, Currency, Day, ReservationId};
 use openrtb::encode::Object;
 use openrtb::request::Imp;
 use openrtb::{BidRequest, Encode};
@@ -180,7 +180,7 @@ fn sign(
     snapshot: &Snapshot<'_>,
     tokens: &mut Tokens,
 ) {
-    let exchange = &snapshot.exchange.id;
+    let (exchange, catalog) = (&snapshot.exchange.id, snapshot.catalog);
     let auction = request.id.unwrap_or_default();
     let imp_id = imp.id.unwrap_or_default();
     let claims = Claims {
@@ -192,9 +192,14 @@ fn sign(
             .map(|id| (terms.epoch, id.slot, id.generation)),
         cpm: winner.price.0,
         currency: terms.currency.0,
-        user: terms.user,
+        day: Day(snapshot.plan.day(item.advertiser)),
+        draws: item.draws,
+        // Nobody counts what has no cap.
+        user: item.daily_cap.map_or(0, |_| terms.user),
         exchange,
         seat: seat(snapshot, item),
+        advertiser: &catalog.advertisers[item.advertiser as usize].id,
+        campaign: &catalog.campaigns[item.campaign as usize].id,
         auction,
         imp: imp_id,
         bid,

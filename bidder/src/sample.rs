@@ -7,7 +7,7 @@ use crate::plan::{CampaignDay, LocalTime, Tick};
 use crate::{Exchange, FrequencyCaps, Links, Pacers, Plan, Runtime, Snapshot};
 use audience::{Generation, KeySeed, Lookup, SegmentId};
 use ledger::token::Signer;
-use ledger::{Book, BudgetPath, Cpm, Currency, RateTable, Reservations};
+use ledger::{Book, BudgetPath, Cpm, Currency, Draws, RateTable, Reservations};
 
 pub(crate) const EUR: Currency = Currency(*b"EUR");
 /// 2026-11-23 12:00 UTC, a Monday.
@@ -63,7 +63,10 @@ pub(crate) fn line_item(id: &str, slot: ledger::BudgetSlot) -> LineItem {
         daily_cap: None,
         creatives: vec!["cr_1".to_owned()],
         budget: BudgetPath::new(&[slot]),
-        budget_keys: vec!["li".to_owned()],
+        draws: Draws {
+            line_item: true,
+            ..Draws::default()
+        },
     }
 }
 

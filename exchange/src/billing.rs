@@ -1,8 +1,8 @@
 //! Billing: what an impression that we sold does to the books.
 
+use ledger::Event;
 use ledger::event::Kind;
 use ledger::token::{Claims, Side};
-use ledger::{Cpm, Currency, Event};
 
 /// Why verified claims are no sale of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,36 +28,20 @@ pub fn sale(claims: &Claims<'_>, share_ppm: u32, now_ms: i64) -> Result<Event, N
     if claims.side != Side::Exchange {
         return Err(NotASale::Side);
     }
-    let code = std::str::from_utf8(&claims.currency).map_err(|_| NotASale::Price)?;
-    let currency: Currency = code.parse().map_err(|_| NotASale::Price)?;
     if claims.cpm < 0 {
         return Err(NotASale::Price);
     }
+    let event = Event::of(Kind::Sale, claims, now_ms).map_err(|_| NotASale::Price)?;
     Ok(Event {
-        kind: Kind::Sale,
-        key: claims.key,
-        at_ms: now_ms,
-        exchange: claims.exchange.to_owned(),
-        seat: claims.seat.to_owned(),
-        advertiser: String::new(),
-        line_item: claims.line_item.to_owned(),
-        creative: claims.creative.to_owned(),
-        publisher: claims.publisher.to_owned(),
-        placement: claims.placement.to_owned(),
-        partner: claims.partner.to_owned(),
-        bid: Cpm(claims.cpm),
-        cpm: Cpm(claims.cpm),
-        currency,
         share_ppm: i64::from(share_ppm.min(1_000_000)),
-        reason: 0,
-        budgets: Vec::new(),
-        reservation: None,
+        ..event
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ledger::{Cpm, Day, Draws};
 
     fn claims() -> Claims<'static> {
         Claims {
@@ -67,9 +51,13 @@ mod tests {
             reservation: None,
             cpm: 910_000,
             currency: *b"EUR",
+            day: Day(0),
+            draws: Draws::default(),
             user: 0,
             exchange: "demo",
             seat: "s1",
+            advertiser: "",
+            campaign: "",
             auction: "a",
             imp: "1",
             bid: "b",

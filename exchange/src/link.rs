@@ -43,12 +43,12 @@ pub struct Link {
 
 impl Link {
     /// A link as the partner's settings say; `None` for the bidder of this process.
-    fn new(buyer: &Buyer) -> Option<Self> {
+    fn new(buyer: &Buyer, workers: u16) -> Option<Self> {
         let partner = &buyer.partner;
         let Route::Http(endpoint) = &partner.route else {
             return None;
         };
-        let connections = usize::from(partner.max_connections);
+        let connections = usize::from((partner.max_connections / workers).max(1));
         let pool = Pool::new(
             endpoint.clone(),
             connections,
@@ -102,12 +102,21 @@ impl Link {
 }
 
 /// The links of one worker, one for each partner of the market in its order.
-#[derive(Default)]
 pub struct Links {
     current: RefCell<Rc<[Option<Rc<Link>>]>>,
+    workers: u16,
 }
 
 impl Links {
+    /// The links of one of `workers` workers, each of which takes its part of a partner's
+    /// connections, and at least one.
+    pub fn new(workers: u16) -> Self {
+        Self {
+            current: RefCell::default(),
+            workers: workers.max(1),
+        }
+    }
+
     /// The links for the partners of `market`. Links whose settings did not change keep their
     /// connections and their breaker.
     pub fn of(&self, market: &Market) -> Rc<[Option<Rc<Link>>]> {
@@ -123,7 +132,8 @@ impl Links {
         }
         let linked = buyers.iter().map(|buyer| {
             let kept = current.iter().flatten().find(|link| link.serves(buyer));
-            kept.cloned().or_else(|| Link::new(buyer).map(Rc::new))
+            kept.cloned()
+                .or_else(|| Link::new(buyer, self.workers).map(Rc::new))
         });
         let next: Rc<[_]> = linked.collect();
         self.current.replace(Rc::clone(&next));

@@ -15,7 +15,7 @@ use crate::price::to_wire;
 use crate::screen::{Loss, Offer};
 use bumpalo::Bump;
 use ledger::token::{Claims, Purpose, Side, Signer, idempotency_key};
-use ledger::{Cpm, Currency};
+use ledger::{Cpm, Currency, Day, Draws};
 use openrtb::macros::{Place, Values, expand};
 use openrtb::response::{Bid, SeatBid};
 use openrtb::{BidResponse, List};
@@ -169,9 +169,13 @@ fn impression_url(
         reservation: None,
         cpm: award.cleared.price.0,
         currency: auction.currency.0,
+        day: Day::default(),
+        draws: Draws::default(),
         user: 0,
         exchange: seal.exchange,
         seat: offer.seat,
+        advertiser: "",
+        campaign: "",
         auction: id,
         imp,
         bid: bid.id.unwrap_or_default(),

@@ -5,7 +5,7 @@ use crate::currency::Currency;
 use crate::money::{Cpm, Micros};
 use crate::posting::{Account, Entry, Posting, credit, debit};
 use crate::reservation::ReservationId;
-use crate::token::Side;
+use crate::token::{Claims, Side};
 
 /// The kind of an event. Each happens at most once for its idempotency key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -102,6 +102,11 @@ pub struct Event {
     pub reservation: Option<(u32, ReservationId)>,
 }
 
+/// Claims whose currency is not a currency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the token has no currency")]
+pub struct NoCurrency;
+
 /// What became of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -183,6 +188,40 @@ pub enum Refusal {
 }
 
 impl Event {
+    /// The event of a token's verified claims at `at_ms` (unix milliseconds), at the price of the
+    /// token. What a notice adds (another price, a reason, a publisher's share) is set on it.
+    ///
+    /// # Errors
+    /// Where the claims' currency is none, which no token of ours has.
+    pub fn of(kind: Kind, claims: &Claims<'_>, at_ms: i64) -> Result<Self, NoCurrency> {
+        let code = std::str::from_utf8(&claims.currency).map_err(|_| NoCurrency)?;
+        let campaign = (claims.campaign, claims.day);
+        let budgets = claims
+            .draws
+            .keys(claims.line_item, campaign, claims.advertiser);
+        let reservation = |(epoch, slot, generation)| (epoch, ReservationId { slot, generation });
+        Ok(Self {
+            kind,
+            key: claims.key,
+            at_ms,
+            exchange: claims.exchange.to_owned(),
+            seat: claims.seat.to_owned(),
+            advertiser: claims.advertiser.to_owned(),
+            line_item: claims.line_item.to_owned(),
+            creative: claims.creative.to_owned(),
+            publisher: claims.publisher.to_owned(),
+            placement: claims.placement.to_owned(),
+            partner: claims.partner.to_owned(),
+            bid: Cpm(claims.cpm),
+            cpm: Cpm(claims.cpm),
+            currency: code.parse().map_err(|_| NoCurrency)?,
+            share_ppm: 0,
+            reason: 0,
+            budgets: budgets.map(|key| key.to_string()).collect(),
+            reservation: claims.reservation.map(reservation),
+        })
+    }
+
     /// What is wrong with the event by itself. Only events about our own money are held to it: a
     /// loss notice tells what others paid.
     pub fn fault(&self) -> Option<Fault> {

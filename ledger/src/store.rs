@@ -164,6 +164,13 @@ pub trait Store {
     /// [`StoreError`].
     fn thaw(&mut self, now_s: i64) -> Result<(), StoreError>;
 
+    /// The budgets that changed since this was last asked, with what they are now: whoever keeps
+    /// a copy pays for what happens, not for what there is.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn changed(&mut self) -> Result<Vec<(String, BudgetState)>, StoreError>;
+
     /// A budget's state.
     ///
     /// # Errors

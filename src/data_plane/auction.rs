@@ -15,6 +15,14 @@ use hyper::{Request, StatusCode};
 pub(super) async fn answer(worker: &Worker, request: Request<Incoming>) -> Result<Answer, Problem> {
     let received = clock::now();
     let settings = &worker.node.settings;
+    if !worker.node.writer.is_healthy() {
+        let detail = "the ledger has stopped, so nothing that is sold could be billed";
+        return Err(Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "ledger",
+            detail,
+        ));
+    }
     let (head, body) = request.into_parts();
     let mut buffers = worker.buffers();
     let buffers = &mut *buffers;

@@ -1,7 +1,6 @@
 //! `POST /openrtb2/bid/{exchange}`: the bidder.
 
 use super::worker::Worker;
-use crate::clock;
 use crate::http::{self, Answer, Problem};
 use bidder::Outcome;
 use hyper::body::Incoming;
@@ -22,7 +21,6 @@ pub(super) async fn answer(
     let buffers = &mut *buffers;
     let (limit, patience) = (settings.limits.body, settings.body_timeout);
     http::read_body(&head.headers, body, limit, patience, &mut buffers.body).await?;
-    let received = clock::now();
     // From here on nothing waits, so one guard serves the whole decision.
     let snapshot = worker.node.snapshot.load();
     let caller = snapshot.exchanges.get(exchange).ok_or_else(|| {
@@ -32,12 +30,6 @@ pub(super) async fn answer(
     let decided = worker
         .buying
         .decide(&snapshot, caller, &buffers.body, &mut buffers.out);
-    worker
-        .node
-        .telemetry
-        .bid
-        .latency
-        .record(clock::now() - received);
     match decided {
         Ok(_) => Ok(http::openrtb_answer(
             &head.headers,

@@ -4,12 +4,16 @@
 use super::worker::Worker;
 use crate::clock;
 use crate::http::{self, Answer, Problem};
+use crate::node::Node;
+use audience::UserKey;
+use bidder::FrequencyCaps;
+use bidder::catalog::line_item_key;
 use bidder::notice::{self, Fields, Notice};
 use hyper::body::Incoming;
 use hyper::{Request, StatusCode};
-use ledger::reservation::ReservationId;
-use ledger::token::Purpose;
-use ledger::{Micros, Outcome};
+use ledger::event;
+use ledger::token::{Claims, Purpose};
+use ledger::{Event, Outcome, ReservationId};
 
 /// The kind of notice with the given last part of the path.
 pub(super) fn kind(path: &str) -> Option<Notice> {
@@ -40,53 +44,111 @@ pub(super) async fn answer(
         currency: currency.as_deref(),
         reason: reason.as_deref(),
     };
-    let event = {
+    settle(worker, kind, &claims, fields).await?;
+    Ok(http::uncached(http::empty(StatusCode::OK)))
+}
+
+/// Writes what was told about a bid of ours, and does to its reservation and to the user's
+/// counts what follows from it.
+///
+/// # Errors
+/// As [`answer`].
+pub(super) async fn settle(
+    worker: &Worker,
+    told: Notice,
+    claims: &Claims<'_>,
+    fields: Fields<'_>,
+) -> Result<(), Problem> {
+    let now_ms = clock::unix_ms();
+    let (billable, expires_at) = {
         let snapshot = worker.node.snapshot.load();
-        let billable = snapshot
-            .exchanges
-            .get(claims.exchange)
-            .map(|caller| caller.billable)
-            .unwrap_or_default();
-        let party = snapshot.catalog.party(claims.line_item);
-        notice::event(kind, billable, &claims, fields, party, clock::unix_ms())
-            .map_err(|why| Problem::new(StatusCode::BAD_REQUEST, field(why), why.to_string()))?
+        let caller = snapshot.exchanges.get(claims.exchange);
+        let billable = caller.map(|caller| caller.billable).unwrap_or_default();
+        let expires_at = caller.map(|caller| caller.reservation_expiry(claims));
+        (billable, expires_at.unwrap_or(claims.expires_at))
     };
-    let node = &worker.node;
-    let narrowed = event.cpm.most_per_impression();
+    let event = notice::event(told, billable, claims, fields, now_ms)
+        .map_err(|why| refused(worker, told.kind(billable), claims, why))?;
+    let (kind, price) = (event.kind, event.cpm.most_per_impression());
     let outcome = super::record(worker, event).await?;
-    if let (Outcome::Recorded, Some((epoch, slot, generation))) = (outcome, claims.reservation)
+    let now_s = clock::unix_s();
+    match (outcome, kind) {
+        (Outcome::Refused { fault }, _) => {
+            let detail = fault.to_string();
+            return Err(Problem::new(StatusCode::BAD_REQUEST, "p", detail));
+        }
+        (Outcome::Recorded, event::Kind::Loss) => {
+            end(&worker.node, claims, |node, id| {
+                node.reservations.release(&node.book, id);
+            });
+            uncount(&worker.node.caps, claims, expires_at);
+        }
+        (Outcome::Recorded, event::Kind::Win) => {
+            end(&worker.node, claims, |node, id| {
+                node.reservations.narrow(&node.book, id, price);
+            });
+        }
+        (Outcome::Recorded, event::Kind::Impression)
+        | (Outcome::Charged { .. } | Outcome::OverDelivered { .. }, event::Kind::Bill) => {
+            count(&worker.node.caps, claims, expires_at, now_s);
+        }
+        (
+            Outcome::Recorded
+            | Outcome::Charged { .. }
+            | Outcome::OverDelivered { .. }
+            | Outcome::Duplicate,
+            _,
+        ) => {}
+    }
+    Ok(())
+}
+
+/// Notes a refusal where the ledger has a word for it: a bid that is billed wrongly is looked for
+/// later by whoever misses the money.
+fn refused(
+    worker: &Worker,
+    kind: event::Kind,
+    claims: &Claims<'_>,
+    why: notice::Refusal,
+) -> Problem {
+    let node = &worker.node;
+    node.telemetry.notices_refused[why.index()].increment(1);
+    if let (Some(fault), Ok(event)) = (why.fault(), Event::of(kind, claims, clock::unix_ms())) {
+        // Nobody waits for it: the answer is the same whether it is noted or not.
+        node.writer.refuse(event, fault, Box::new(|_| ()));
+    }
+    Problem::new(StatusCode::BAD_REQUEST, field(why), why.to_string())
+}
+
+/// Does something to the reservation of a bid, where it is one of this run of the node.
+fn end(node: &Node, claims: &Claims<'_>, how: impl FnOnce(&Node, ReservationId)) {
+    if let Some((epoch, slot, generation)) = claims.reservation
         && epoch == node.epoch
     {
-        let id = ReservationId { slot, generation };
-        match kind {
-            Notice::Loss => {
-                node.reservations.release(&node.book, id);
-            }
-            Notice::Win => {
-                node.reservations.narrow(&node.book, id, Micros(narrowed.0));
-            }
-            Notice::Bill | Notice::Impression | Notice::Click => {}
-        }
+        how(node, ReservationId { slot, generation });
     }
-    match outcome {
-        Outcome::Refused { fault } => Err(Problem::new(
-            StatusCode::BAD_REQUEST,
-            "p",
-            fault.to_string(),
-        )),
-        Outcome::Recorded
-        | Outcome::Charged { .. }
-        | Outcome::OverDelivered { .. }
-        | Outcome::Duplicate => Ok(http::uncached(http::empty(StatusCode::OK))),
+}
+
+/// A lost bid is shown to nobody.
+fn uncount(caps: &FrequencyCaps, claims: &Claims<'_>, expires_at: u32) {
+    if claims.user != 0 {
+        let line_item = line_item_key(claims.line_item);
+        caps.release(UserKey(claims.user), line_item, expires_at);
+    }
+}
+
+/// An impression counts on the day of its bid.
+fn count(caps: &FrequencyCaps, claims: &Claims<'_>, expires_at: u32, now_s: u32) {
+    if claims.user != 0 {
+        let (user, line_item) = (UserKey(claims.user), line_item_key(claims.line_item));
+        caps.confirm(user, line_item, claims.day.0, expires_at, now_s);
     }
 }
 
 /// The parameter at fault.
 fn field(why: notice::Refusal) -> &'static str {
     match why {
-        notice::Refusal::OtherSide | notice::Refusal::Test | notice::Refusal::UnknownLineItem => {
-            "t"
-        }
+        notice::Refusal::OtherSide | notice::Refusal::Test => "t",
         notice::Refusal::WrongCurrency => "c",
         notice::Refusal::NoPrice
         | notice::Refusal::Unresolved

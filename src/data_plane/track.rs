@@ -1,10 +1,11 @@
 //! `/t/{imp,view,click}`: what browsers report. An impression of our exchange is a sale: it is in
 //! the books before the pixel is answered, and only then the buyer's billing notice is sent.
 
+use super::notice::settle;
 use super::worker::Worker;
 use crate::clock;
 use crate::http::{self, Answer, Problem};
-use bidder::notice::{self, Fields, Notice};
+use bidder::notice::{Fields, Notice};
 use bytes::Bytes;
 use exchange::link::notice::Kind as Sent;
 use hyper::body::Incoming;
@@ -60,11 +61,16 @@ pub(super) async fn answer(
     match (kind, claims.side) {
         (Kind::Impression, Side::Exchange) => sold(worker, &claims).await?,
         (Kind::View, Side::Bidder) => {
-            let event = super::event(event::Kind::View, &claims)?;
+            let event = Event::of(event::Kind::View, &claims, clock::unix_ms())
+                .map_err(|why| Problem::new(StatusCode::BAD_REQUEST, "t", why.to_string()))?;
             super::record(worker, event).await?;
         }
-        (Kind::Impression, Side::Bidder) => bought(worker, Notice::Impression, &claims).await?,
-        (Kind::Click, Side::Bidder) => bought(worker, Notice::Click, &claims).await?,
+        (Kind::Impression, Side::Bidder) => {
+            settle(worker, Notice::Impression, &claims, Fields::default()).await?;
+        }
+        (Kind::Click, Side::Bidder) => {
+            settle(worker, Notice::Click, &claims, Fields::default()).await?;
+        }
         (Kind::View | Kind::Click, Side::Exchange) => {
             let detail = "the token is of an impression";
             return Err(Problem::new(StatusCode::BAD_REQUEST, "t", detail));
@@ -76,25 +82,6 @@ pub(super) async fn answer(
         }
         Kind::Click => redirect(claims.url)?,
     }))
-}
-
-async fn bought(worker: &Worker, what: Notice, claims: &Claims<'_>) -> Result<(), Problem> {
-    let event = {
-        let snapshot = worker.node.snapshot.load();
-        let caller = snapshot.exchanges.get(claims.exchange);
-        let billable = caller.map(|caller| caller.billable).unwrap_or_default();
-        let party = snapshot.catalog.party(claims.line_item);
-        notice::event(
-            what,
-            billable,
-            claims,
-            Fields::default(),
-            party,
-            clock::unix_ms(),
-        )
-        .map_err(|why| Problem::new(StatusCode::BAD_REQUEST, "t", why.to_string()))?
-    };
-    super::record(worker, event).await.map(|_| ())
 }
 
 async fn sold(worker: &Worker, claims: &Claims<'_>) -> Result<(), Problem> {

@@ -7,8 +7,7 @@ use crate::index::{Builder, Groups, Index, slot};
 use crate::markup::Markup;
 use crate::permit::Blocks;
 use audience::SegmentId;
-use foldhash::fast::FixedState;
-use ledger::{BudgetPath, Cpm, Currency};
+use ledger::{BudgetPath, Cpm, Currency, Draws};
 use openrtb::Encode;
 use openrtb::encode::Object;
 use std::collections::HashMap;
@@ -32,7 +31,6 @@ pub struct Catalog {
     pub(crate) currencies: Box<[Currency]>,
     pub(crate) index: Index,
     pub(crate) blocks: Blocks,
-    item_by_id: HashMap<Arc<str>, u32, FixedState>,
 }
 
 /// The most that a line item bids.
@@ -73,7 +71,7 @@ pub(crate) struct Item {
     pub(crate) daily_cap: Option<u16>,
     pub(crate) hours: super::Hours,
     pub(crate) budget: BudgetPath,
-    pub(crate) budget_keys: Box<[String]>,
+    pub(crate) draws: Draws,
     /// Those of its creatives that its targeting leaves.
     pub(crate) creatives: Box<[u32]>,
 }
@@ -94,15 +92,6 @@ pub(crate) struct Display {
     pub(crate) media: super::Media,
     /// The members of a bid that do not change from bid to bid, from the value of `adomain` on.
     pub(crate) tail: Box<[u8]>,
-}
-
-/// Who a charge of a line item concerns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Party<'c> {
-    /// Id of the advertiser.
-    pub advertiser: &'c str,
-    /// Keys of the budgets that its bids draw on.
-    pub budgets: &'c [String],
 }
 
 impl Catalog {
@@ -172,9 +161,7 @@ impl Catalog {
             items.push(item(one, campaign, (advertiser, currency), fitting));
             groups.push(own);
         }
-        let ids = items.iter().map(|item: &Item| Arc::clone(&item.id));
         Ok(Self {
-            item_by_id: ids.zip(0..).collect(),
             advertisers: payers,
             campaigns: flights,
             bounds: items.iter().map(bound).collect(),
@@ -206,21 +193,6 @@ impl Catalog {
     /// Ids of the advertisers, in the order of the input.
     pub fn advertisers(&self) -> impl ExactSizeIterator<Item = &str> {
         self.advertisers.iter().map(|one| &*one.id)
-    }
-
-    /// Who a charge of a line item concerns; `None` where the catalog has none of that id.
-    pub fn party(&self, line_item: &str) -> Option<Party<'_>> {
-        let item = &self.items[*self.item_by_id.get(line_item)? as usize];
-        Some(Party {
-            advertiser: &self.advertisers[item.advertiser as usize].id,
-            budgets: &item.budget_keys,
-        })
-    }
-
-    /// The day of a line item's advertiser, as frequency caps count it.
-    pub fn day_of(&self, line_item: &str, plan: &crate::Plan) -> Option<u32> {
-        let item = &self.items[*self.item_by_id.get(line_item)? as usize];
-        Some(plan.day(item.advertiser))
     }
 }
 
@@ -271,7 +243,7 @@ fn item(
         daily_cap: one.daily_cap,
         hours: one.targeting.hours,
         budget: one.budget,
-        budget_keys: one.budget_keys.into_boxed_slice(),
+        draws: one.draws,
         creatives,
     }
 }

@@ -186,8 +186,11 @@ fn line_item(
     if one.budget.slots().is_empty() {
         faults.add("budget", "draws on no budget, so nothing limits it");
     }
-    if one.budget.slots().len() != one.budget_keys.len() {
-        faults.add("budget", "expected one key for each budget of its path");
+    if one.budget.slots().len() != one.draws.count() {
+        faults.add(
+            "budget",
+            "expected one slot for each budget that it draws on",
+        );
     }
     targeting(faults, one);
 }

@@ -10,7 +10,7 @@ use crate::serving::{Chain, Reason};
 use bidder::catalog as bid;
 use jiff::Timestamp;
 use ledger::store::Budget;
-use ledger::{BudgetPath, BudgetSlot, Micros};
+use ledger::{BudgetPath, BudgetSlot, Day, Draws};
 use std::collections::{HashMap, HashSet};
 
 pub(super) fn compile(
@@ -52,15 +52,14 @@ pub(super) fn compile(
         let (true, Some(campaign), Some(advertiser)) = (waits, campaign, advertiser) else {
             continue;
         };
-        let budgets = budgets(id, line_item, campaign, advertiser, now);
+        let (draws, budgets) = budgets(id, line_item, campaign, advertiser, now);
         match slots.path(&budgets, compiled) {
             Some(path) => {
                 let shown = creatives.iter().map(|(id, _)| (*id).to_owned()).collect();
-                let keys = budgets.into_iter().map(|budget| budget.key).collect();
                 compiled
                     .bidder
                     .line_items
-                    .push(bought(id, line_item, shown, path, keys));
+                    .push(bought(id, line_item, shown, path, draws));
             }
             None => faults.push(Fault::new(
                 format!("/line_items/{id}"),
@@ -136,36 +135,35 @@ fn add(id: &str, resource: &Resource, wanted: &HashSet<(Kind, &str)>, compiled: 
     }
 }
 
-/// The budgets of a line item, narrowest first: a bid draws on all of them.
+/// The budgets of a line item, narrowest first, each with its limit: a bid draws on all of them.
 fn budgets(
     id: &str,
     line_item: &LineItem,
     campaign: &Campaign,
     advertiser: &Advertiser,
     now: Timestamp,
-) -> Vec<Budget> {
-    let currency = advertiser.currency.0;
-    let budget = |key: String, limit: Micros| Budget {
-        key,
-        currency,
-        limit,
+) -> (Draws, Vec<Budget>) {
+    let today = civil(&zone(advertiser), now).map_or(0, |today| today.day_number);
+    let day = Day(u32::try_from(today).unwrap_or_default());
+    let own = line_item.budget.as_ref().map(|own| own.total.0);
+    let daily = campaign.budget.daily.map(|daily| daily.0);
+    let total = campaign.budget.total.0;
+    let all = advertiser.budget.as_ref().map(|all| all.total.0);
+    let draws = Draws {
+        line_item: own.is_some(),
+        day: daily.is_some(),
+        campaign: true,
+        advertiser: all.is_some(),
     };
-    let campaign_id = &line_item.campaign.0;
-    let mut budgets = Vec::with_capacity(BudgetPath::MOST);
-    let own = line_item.budget.as_ref();
-    budgets.extend(own.map(|own| budget(format!("line_item:{id}"), own.total.0)));
-    if let (Some(daily), Some(today)) = (campaign.budget.daily, civil(&zone(advertiser), now)) {
-        let key = format!("campaign:{campaign_id}:day:{}", today.date);
-        budgets.push(budget(key, daily.0));
-    }
-    budgets.push(budget(
-        format!("campaign:{campaign_id}"),
-        campaign.budget.total.0,
-    ));
-    let all = advertiser.budget.as_ref();
-    let key = || format!("advertiser:{}", campaign.advertiser.0);
-    budgets.extend(all.map(|all| budget(key(), all.total.0)));
-    budgets
+    let campaign = (&*line_item.campaign.0, &*campaign.advertiser.0);
+    let keys = draws.keys(id, (campaign.0, day), campaign.1);
+    let limits = [own, daily, Some(total), all].into_iter().flatten();
+    let budgets = keys.zip(limits).map(|(key, limit)| Budget {
+        key: key.to_string(),
+        currency: advertiser.currency.0,
+        limit,
+    });
+    (draws, budgets.collect())
 }
 
 struct Slots<'s> {
@@ -195,7 +193,7 @@ fn bought(
     line_item: &LineItem,
     creatives: Vec<String>,
     budget: BudgetPath,
-    budget_keys: Vec<String>,
+    draws: Draws,
 ) -> bid::LineItem {
     bid::LineItem {
         id: id.to_owned(),
@@ -206,7 +204,7 @@ fn bought(
         daily_cap: line_item.frequency.first().map(|rule| rule.max.0 as u16),
         creatives,
         budget,
-        budget_keys,
+        draws,
     }
 }
 

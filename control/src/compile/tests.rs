@@ -135,8 +135,9 @@ fn a_line_item_becomes_what_the_bidder_reads() {
         .collect();
     assert_eq!(open, [32, 33]);
     assert_eq!(second.targeting.hours, bidder::catalog::Hours::ALL);
+    let keys: Vec<&str> = compiled.budgets.iter().map(|one| &*one.key).collect();
     assert_eq!(
-        first.budget_keys,
+        keys,
         [
             "line_item:li_a",
             "campaign:cmp_a:day:2026-11-23",
@@ -144,7 +145,8 @@ fn a_line_item_becomes_what_the_bidder_reads() {
             "advertiser:adv_a"
         ]
     );
-    assert_eq!(first.budget_keys[1..], second.budget_keys);
+    assert!(first.draws.line_item && !second.draws.line_item);
+    assert_eq!((first.draws.count(), second.draws.count()), (4, 3));
     assert_eq!(first.budget.slots()[1..], *second.budget.slots());
     let limits: Vec<i64> = compiled
         .budgets

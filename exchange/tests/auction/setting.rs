@@ -132,7 +132,7 @@ impl Exchange {
             signer: Arc::new(signer()),
             counters,
             outbox,
-            links: exchange::link::Links::default(),
+            links: exchange::link::Links::new(1),
             spare: RefCell::default(),
         };
         Self {

@@ -16,6 +16,7 @@ use crate::statement::{Books, Period, Statement};
 use rusqlite::{
     Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
 };
+use std::collections::HashSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ pub struct SqliteStore {
     epoch: u32,
     /// A commit failed: what the file holds is unknown until it is opened again.
     failed: bool,
+    /// Keys of the budgets that changed since somebody asked.
+    changed: HashSet<String>,
 }
 
 impl SqliteStore {
@@ -64,6 +67,7 @@ impl SqliteStore {
             connection,
             epoch,
             failed: false,
+            changed: HashSet::new(),
         })
     }
 
@@ -82,7 +86,17 @@ impl SqliteStore {
             connection,
             epoch: 0,
             failed: false,
+            changed: HashSet::new(),
         })
+    }
+
+    /// Remembers whose state changed. Bounded by the budgets that the file knows.
+    fn note<'k>(&mut self, keys: impl IntoIterator<Item = &'k String>) {
+        for key in keys {
+            if !self.changed.contains(key) {
+                self.changed.insert(key.clone());
+            }
+        }
     }
 
     /// Runs one transaction of this epoch.
@@ -118,12 +132,15 @@ impl Store for SqliteStore {
         events: &[Event],
         funding: &mut dyn FnMut(&Event, Micros) -> Funding,
     ) -> Result<Vec<Outcome>, StoreError> {
-        self.change(|change| {
+        let outcomes = self.change(|change| {
             events
                 .iter()
                 .map(|event| charge::apply(change, event, funding))
                 .collect()
-        })
+        })?;
+        let budgets = events.iter().flat_map(|event| &event.budgets);
+        self.note(budgets);
+        Ok(outcomes)
     }
 
     fn refuse(&mut self, event: &Event, fault: Fault) -> Result<Outcome, StoreError> {
@@ -145,19 +162,32 @@ impl Store for SqliteStore {
             budgets
                 .iter()
                 .try_for_each(|budget| set_budget(change, budget))
-        })
+        })?;
+        self.note(budgets.iter().map(|budget| &budget.key));
+        Ok(())
     }
 
     fn lease(&mut self, wanted: &[(String, i64)]) -> Result<Vec<i64>, StoreError> {
-        self.change(|change| {
+        let granted = self.change(|change| {
             wanted
                 .iter()
                 .map(|(key, micros)| lease(change, key, *micros))
                 .collect()
-        })
+        })?;
+        self.note(wanted.iter().map(|(key, _)| key));
+        Ok(granted)
     }
 
     fn thaw(&mut self, now_s: i64) -> Result<(), StoreError> {
+        // Asked each tick and nearly always in vain: a look takes no lock for writing.
+        let ended: Vec<String> = self
+            .connection
+            .prepare_cached("SELECT DISTINCT budget FROM frozen WHERE until < ?1")?
+            .query_map([now_s], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        if ended.is_empty() {
+            return Ok(());
+        }
         self.change(|change| {
             change.execute(
                 "UPDATE budget SET frozen = frozen - ended.micros,
@@ -169,7 +199,19 @@ impl Store for SqliteStore {
             )?;
             change.execute("DELETE FROM frozen WHERE until < ?1", [now_s])?;
             Ok(())
-        })
+        })?;
+        self.note(&ended);
+        Ok(())
+    }
+
+    fn changed(&mut self) -> Result<Vec<(String, BudgetState)>, StoreError> {
+        let mut states = Vec::with_capacity(self.changed.len());
+        for key in &self.changed {
+            let state = budget_state(&self.connection, key)?;
+            states.extend(state.map(|(_, state)| (key.clone(), state)));
+        }
+        self.changed.clear();
+        Ok(states)
     }
 
     fn budget(&self, key: &str) -> Result<Option<BudgetState>, StoreError> {

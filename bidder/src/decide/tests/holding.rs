@@ -24,7 +24,7 @@ fn a_test_is_answered_and_takes_nothing() {
             ..notice::Fields::default()
         };
         let (bill, burl) = (notice::Notice::Bill, crate::exchange::Billable::Burl);
-        let event = notice::event(bill, burl, &claims, fields, world.catalog.party("li_0"), 0);
+        let event = notice::event(bill, burl, &claims, fields, 0);
         assert_eq!(event, Err(notice::Refusal::Test));
     }
     let slot = world.catalog.items[0].budget.slots()[0];

@@ -1,0 +1,155 @@
+//! Which budgets a bid draws on, and the keys under which the ledger knows them.
+//!
+//! A bid says it in four flags and a day, so that its token names the budgets of the bid and not
+//! those of whenever its notice comes: a bill after midnight is charged to the day of its bid,
+//! and a line item that has ended since is charged all the same.
+
+use jiff::Span;
+use jiff::civil::Date;
+use std::fmt;
+
+/// A day of some calendar, counted from 1970-01-01.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Day(pub u32);
+
+impl fmt::Display for Day {
+    /// As `2026-11-24`; a day beyond the year 9999 as its number.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let since = Span::new().try_days(self.0);
+        let date = since.and_then(|days| Date::constant(1970, 1, 1).checked_add(days));
+        match date {
+            Ok(date) => write!(f, "{date}"),
+            Err(_) => write!(f, "{}", self.0),
+        }
+    }
+}
+
+/// A budget, by what it limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BudgetKey<'a> {
+    /// All that a line item may spend.
+    LineItem(&'a str),
+    /// What a campaign may spend on a day of its advertiser.
+    CampaignDay(&'a str, Day),
+    /// All that a campaign may spend.
+    Campaign(&'a str),
+    /// All that an advertiser may spend.
+    Advertiser(&'a str),
+}
+
+impl fmt::Display for BudgetKey<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LineItem(id) => write!(f, "line_item:{id}"),
+            Self::CampaignDay(id, day) => write!(f, "campaign:{id}:day:{day}"),
+            Self::Campaign(id) => write!(f, "campaign:{id}"),
+            Self::Advertiser(id) => write!(f, "advertiser:{id}"),
+        }
+    }
+}
+
+/// Which kinds of budget a bid draws on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Draws {
+    /// The line item has a budget of its own.
+    pub line_item: bool,
+    /// The campaign has a daily budget.
+    pub day: bool,
+    /// The campaign has a total budget.
+    pub campaign: bool,
+    /// The advertiser has a budget.
+    pub advertiser: bool,
+}
+
+impl Draws {
+    /// The budgets, the narrowest first, with the ids and the day filled in.
+    pub fn keys<'a>(
+        self,
+        line_item: &'a str,
+        (campaign, day): (&'a str, Day),
+        advertiser: &'a str,
+    ) -> impl Iterator<Item = BudgetKey<'a>> {
+        [
+            (self.line_item, BudgetKey::LineItem(line_item)),
+            (self.day, BudgetKey::CampaignDay(campaign, day)),
+            (self.campaign, BudgetKey::Campaign(campaign)),
+            (self.advertiser, BudgetKey::Advertiser(advertiser)),
+        ]
+        .into_iter()
+        .filter_map(|(drawn, key)| drawn.then_some(key))
+    }
+
+    /// How many budgets these are.
+    pub fn count(self) -> usize {
+        let flags = [self.line_item, self.day, self.campaign, self.advertiser];
+        flags.into_iter().filter(|flag| *flag).count()
+    }
+
+    /// The flags as the bits of a token, the narrowest budget lowest.
+    pub(crate) fn bits(self) -> u8 {
+        u8::from(self.line_item)
+            | u8::from(self.day) << 1
+            | u8::from(self.campaign) << 2
+            | u8::from(self.advertiser) << 3
+    }
+
+    /// The flags of a token; `None` where a bit is set that this version does not know, since a
+    /// budget that is not drawn on would be one that is overspent.
+    pub(crate) fn from_bits(bits: u8) -> Option<Self> {
+        let set = |bit: u8| bits & (1 << bit) != 0;
+        (bits < 16).then(|| Self {
+            line_item: set(0),
+            day: set(1),
+            campaign: set(2),
+            advertiser: set(3),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_those_of_the_ledgers_file() {
+        let all = Draws {
+            line_item: true,
+            day: true,
+            campaign: true,
+            advertiser: true,
+        };
+        let keys = |draws: Draws| -> Vec<String> {
+            let keys = draws.keys("li_1", ("cmp_1", Day(20_781)), "adv_1");
+            keys.map(|key| key.to_string()).collect()
+        };
+        let expected = [
+            "line_item:li_1",
+            "campaign:cmp_1:day:2026-11-24",
+            "campaign:cmp_1",
+            "advertiser:adv_1",
+        ];
+        assert_eq!(keys(all), expected);
+        let some = Draws {
+            line_item: false,
+            advertiser: false,
+            ..all
+        };
+        assert_eq!(keys(some), expected[1..3]);
+        assert_eq!((all.count(), some.count()), (4, 2));
+    }
+
+    #[test]
+    fn days_are_dates_of_the_calendar() {
+        assert_eq!(Day(0).to_string(), "1970-01-01");
+        assert_eq!(Day(19_782).to_string(), "2024-02-29");
+        assert_eq!(Day(u32::MAX).to_string(), "4294967295");
+    }
+
+    #[test]
+    fn every_set_of_flags_comes_back_and_no_other_bits_do() {
+        for bits in 0..16 {
+            assert_eq!(Draws::from_bits(bits).map(Draws::bits), Some(bits));
+        }
+        assert_eq!(Draws::from_bits(16), None);
+    }
+}
