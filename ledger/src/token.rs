@@ -6,6 +6,9 @@
 //! token made for an impression pixel, which any browser can read, does not open the billing
 //! notice. Text form: URL-safe base64 without padding. Cost: about 0.4 µs to sign.
 
+mod wire;
+
+use self::wire::{Payload, Reader};
 use crate::budget::{Day, Draws};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -247,147 +250,6 @@ fn signature(mac: &Hmac<Sha256>, purpose: Purpose, payload: &[u8]) -> [u8; SIGNA
     mac.update(payload);
     let full = mac.finalize().into_bytes();
     std::array::from_fn(|index| full[index])
-}
-
-/// The bytes of a token while they are written. Ordinary tokens fit on the stack.
-struct Payload {
-    inline: [u8; 512],
-    length: usize,
-    spilled: Vec<u8>,
-}
-
-impl Payload {
-    fn new(key: u8) -> Self {
-        let mut payload = Self {
-            inline: [0; 512],
-            length: 0,
-            spilled: Vec::new(),
-        };
-        payload.put(&[VERSION, key]);
-        payload
-    }
-
-    fn bytes(&self) -> &[u8] {
-        if self.spilled.is_empty() {
-            &self.inline[..self.length]
-        } else {
-            &self.spilled
-        }
-    }
-
-    fn put(&mut self, bytes: &[u8]) {
-        let end = self.length + bytes.len();
-        if self.spilled.is_empty() && end <= self.inline.len() {
-            self.inline[self.length..end].copy_from_slice(bytes);
-            self.length = end;
-            return;
-        }
-        if self.spilled.is_empty() {
-            self.spilled.extend_from_slice(&self.inline[..self.length]);
-        }
-        self.spilled.extend_from_slice(bytes);
-    }
-
-    fn text(&mut self, text: &str) {
-        // A length takes two bytes; what exceeds them cannot come from a bounded request.
-        let cut = text.floor_char_boundary(usize::from(u16::MAX));
-        self.put(&(cut as u16).to_le_bytes());
-        self.put(&text.as_bytes()[..cut]);
-    }
-
-    fn claims(&mut self, claims: &Claims<'_>) {
-        self.put(&[claims.side as u8]);
-        self.put(&claims.expires_at.to_le_bytes());
-        self.put(&claims.key);
-        self.put(&[u8::from(claims.reservation.is_some())]);
-        if let Some((epoch, slot, generation)) = claims.reservation {
-            for part in [epoch, slot, generation] {
-                self.put(&part.to_le_bytes());
-            }
-        }
-        self.put(&claims.cpm.to_le_bytes());
-        self.put(&claims.currency);
-        self.put(&claims.day.0.to_le_bytes());
-        self.put(&[claims.draws.bits()]);
-        self.put(&claims.user.to_le_bytes());
-        for text in [
-            claims.exchange,
-            claims.seat,
-            claims.advertiser,
-            claims.campaign,
-            claims.auction,
-            claims.imp,
-            claims.bid,
-            claims.line_item,
-            claims.creative,
-            claims.publisher,
-            claims.placement,
-            claims.partner,
-            claims.url,
-        ] {
-            self.text(text);
-        }
-    }
-}
-
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (bytes, rest) = self.0.split_first_chunk::<N>()?;
-        self.0 = rest;
-        Some(*bytes)
-    }
-
-    fn number(&mut self) -> Option<u32> {
-        self.take().map(u32::from_le_bytes)
-    }
-
-    fn text(&mut self) -> Option<&'a str> {
-        let length = usize::from(u16::from_le_bytes(self.take()?));
-        let (text, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        std::str::from_utf8(text).ok()
-    }
-
-    fn claims(mut self) -> Option<Claims<'a>> {
-        let side = match self.take()? {
-            [0] => Side::Bidder,
-            [1] => Side::Exchange,
-            [_] => return None,
-        };
-        let expires_at = self.number()?;
-        let key = self.take()?;
-        let reservation = match self.take()? {
-            [0] => None,
-            [_] => Some((self.number()?, self.number()?, self.number()?)),
-        };
-        let claims = Claims {
-            side,
-            expires_at,
-            key,
-            reservation,
-            cpm: i64::from_le_bytes(self.take()?),
-            currency: self.take()?,
-            day: Day(self.number()?),
-            draws: Draws::from_bits(u8::from_le_bytes(self.take()?))?,
-            user: u64::from_le_bytes(self.take()?),
-            exchange: self.text()?,
-            seat: self.text()?,
-            advertiser: self.text()?,
-            campaign: self.text()?,
-            auction: self.text()?,
-            imp: self.text()?,
-            bid: self.text()?,
-            line_item: self.text()?,
-            creative: self.text()?,
-            publisher: self.text()?,
-            placement: self.text()?,
-            partner: self.text()?,
-            url: self.text()?,
-        };
-        self.0.is_empty().then_some(claims)
-    }
 }
 
 #[cfg(test)]
