@@ -129,11 +129,9 @@ impl Drop for Open {
 async fn connection(worker: Rc<Worker>, stream: TcpStream, shutdown: Shutdown) {
     let _ = stream.set_nodelay(true);
     let patience = worker.node.settings.header_timeout;
-    let mut first = [0; HTTP2_PREFACE.len()];
-    let Ok(Ok(seen)) = tokio::time::timeout(patience, stream.peek(&mut first)).await else {
+    let Ok(Ok(http2)) = tokio::time::timeout(patience, speaks_http2(&stream)).await else {
         return;
     };
-    let http2 = first[..seen] == *HTTP2_PREFACE;
     let service = service_fn(move |request| data_plane::handle(Rc::clone(&worker), request));
     // A connection ends by itself, by the client, or here; its errors concern the client alone.
     if http2 {
@@ -160,6 +158,20 @@ async fn connection(worker: Rc<Worker>, stream: TcpStream, shutdown: Shutdown) {
             () = shutdown.wait() => connection.as_mut().graceful_shutdown(),
         }
         let _ = tokio::time::timeout(DRAIN, connection).await;
+    }
+}
+
+/// Looks at the first bytes of a connection: HTTP/2 by prior knowledge begins with its preface
+/// (RFC 9113, section 3.4). Nearly always the first look tells.
+async fn speaks_http2(stream: &TcpStream) -> std::io::Result<bool> {
+    let mut first = [0; HTTP2_PREFACE.len()];
+    loop {
+        let seen = stream.peek(&mut first).await?;
+        if seen == HTTP2_PREFACE.len() || seen == 0 || !HTTP2_PREFACE.starts_with(&first[..seen]) {
+            return Ok(first[..seen] == *HTTP2_PREFACE);
+        }
+        // A part of the preface stays readable, so only time brings more of it.
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 

@@ -118,6 +118,24 @@ impl Client {
         }
     }
 
+    /// The next bytes, whatever they are.
+    pub fn bytes(&mut self, count: usize) -> Vec<u8> {
+        let mut seen = std::mem::take(&mut self.ahead);
+        while seen.len() < count {
+            self.read_more(&mut seen);
+        }
+        self.ahead = seen.split_off(count);
+        seen
+    }
+
+    /// Waits until the node closes; says whether it did so without sending another answer than a
+    /// refusal.
+    pub fn is_closed(&mut self) -> bool {
+        let mut rest = Vec::new();
+        let read = self.stream.read_to_end(&mut rest);
+        read.is_ok() && (rest.is_empty() || rest.starts_with(b"HTTP/1.1 4"))
+    }
+
     fn read_more(&mut self, seen: &mut Vec<u8>) {
         let mut chunk = [0; 16 * 1024];
         let read = self.stream.read(&mut chunk).expect("an answer in time");

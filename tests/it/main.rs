@@ -13,3 +13,5 @@ mod client;
 mod corpus;
 mod live_change;
 mod node;
+mod notices;
+mod transport;

@@ -29,9 +29,9 @@ impl Node {
         let admin_key = "it-admin-key-0123456789abcdef0123456789abcdef".to_owned();
         fs::write(folder.join("admin.key"), &admin_key).unwrap();
         let config = format!(
-            "[data]\nlisten = \"127.0.0.1:0\"\nworkers = 1\n\
-             [control]\nlisten = \"127.0.0.1:0\"\nadmin_key_file = \"{}\"\n\
-             [storage]\npath = \"{}\"\n{configuration}",
+            "data.listen = \"127.0.0.1:0\"\ndata.workers = 1\n\
+             control.listen = \"127.0.0.1:0\"\ncontrol.admin_key_file = \"{}\"\n\
+             storage.path = \"{}\"\n{configuration}",
             folder.join("admin.key").display(),
             folder.join("data").display(),
         );
@@ -46,6 +46,24 @@ impl Node {
             "{}",
             String::from_utf8_lossy(&applied.stderr)
         );
+        Self::serve(folder, admin_key)
+    }
+
+    /// Kills the node as a power cut would, and starts it again on the same directory.
+    pub fn crash_and_restart(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        let next = Self::serve(self.folder.clone(), self.admin_key.clone());
+        // The old one is dropped without its folder, which is the new one's too.
+        drop(std::mem::replace(self, next).disown());
+    }
+
+    fn disown(mut self) -> Self {
+        self.folder = PathBuf::new();
+        self
+    }
+
+    fn serve(folder: PathBuf, admin_key: String) -> Self {
         let mut process = Command::new(BINARY)
             .args(["serve", "--config", "gavel.toml"])
             .current_dir(&folder)
