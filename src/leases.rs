@@ -186,7 +186,12 @@ mod tests {
             let folder =
                 std::env::temp_dir().join(format!("gavel-leases-{}-{name}", std::process::id()));
             std::fs::create_dir_all(&folder).unwrap();
-            let store = SqliteStore::open(&folder.join("ledger.sqlite"), 0, 600).unwrap();
+            Self::open(folder, 0)
+        }
+
+        /// A run that starts at `now_s`; what an earlier one left is held for 600 seconds.
+        fn open(folder: std::path::PathBuf, now_s: i64) -> Self {
+            let store = SqliteStore::open(&folder.join("ledger.sqlite"), now_s, 600).unwrap();
             let (book, open) = (Arc::new(Book::default()), Arc::new(Reservations::new(64)));
             let (writer, _) = Writer::start(
                 Box::new(store),
@@ -205,9 +210,13 @@ mod tests {
         }
 
         fn balance(&mut self, budgets: &[Budget]) -> BudgetState {
+            self.balance_at(budgets, 0)
+        }
+
+        fn balance_at(&mut self, budgets: &[Budget], now_s: i64) -> BudgetState {
             let employed = self.leases.employ(&self.writer, budgets.to_vec());
             employed.unwrap().unwrap();
-            self.leases.balance(&self.writer, 0).unwrap().unwrap();
+            self.leases.balance(&self.writer, now_s).unwrap().unwrap();
             self.writer
                 .call(|store| store.budget("b").unwrap().unwrap())
                 .unwrap()
@@ -280,6 +289,20 @@ mod tests {
         assert_eq!(fixture.book.available(slot), 100);
         fixture.balance(&[budget(4_000)]);
         assert_eq!(fixture.book.available(slot), 1_000);
+    }
+
+    #[test]
+    fn what_a_crashed_run_held_comes_back_after_its_hold() {
+        let mut crashed = Fixture::new("crash");
+        crashed.leases.slot("b").unwrap();
+        assert_eq!(crashed.balance(&[budget(1_000)]).leased, Micros(250));
+        // The file is all that is left of it: the next run shuts it out.
+        let mut next = Fixture::open(crashed.folder.clone(), 10);
+        next.leases.slot("b").unwrap();
+        let state = next.balance_at(&[budget(1_000)], 610);
+        assert_eq!((state.frozen, state.leased), (Micros(250), Micros(187)));
+        let state = next.balance_at(&[budget(1_000)], 611);
+        assert_eq!((state.frozen, state.remaining()), (Micros(0), Micros(813)));
     }
 
     #[test]
