@@ -7,6 +7,7 @@ const ENDPOINTS: [&str; 2] = ["/openrtb2/auction", "/openrtb2/bid/demo"];
 
 /// The folder of conformance data; says loudly what is skipped where there is none.
 pub fn corpus(what: &str) -> Option<PathBuf> {
+    #[allow(clippy::print_stderr, reason = "a test that is skipped says so")]
     let folder = std::env::var_os("GAVEL_CORPUS");
     if folder.is_none() {
         eprintln!(
