@@ -6,8 +6,8 @@ use std::path::PathBuf;
 const ENDPOINTS: [&str; 2] = ["/openrtb2/auction", "/openrtb2/bid/demo"];
 
 /// The folder of conformance data; says loudly what is skipped where there is none.
+#[allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 pub fn corpus(what: &str) -> Option<PathBuf> {
-    #[allow(clippy::print_stderr, reason = "a test that is skipped says so")]
     let folder = std::env::var_os("GAVEL_CORPUS");
     if folder.is_none() {
         eprintln!(
