@@ -136,6 +136,18 @@ impl Leases {
         })
     }
 
+    /// Gives back all that no open bid holds, for an orderly end: only what bids hold stays
+    /// frozen until they have expired. `None` when the writer has ended.
+    ///
+    /// # Errors
+    /// Where the ledger fails; what is not given back is frozen with the rest.
+    pub fn surrender(&mut self, writer: &Writer, now_s: i64) -> Option<Result<(), StoreError>> {
+        for known in self.known.values_mut() {
+            known.used = false;
+        }
+        self.balance(writer, now_s)
+    }
+
     /// What the ledger told last of a budget.
     pub fn state(&self, key: &str) -> Option<&BudgetState> {
         self.known.get(key)?.state.as_ref()
@@ -303,6 +315,19 @@ mod tests {
         assert_eq!((state.frozen, state.leased), (Micros(250), Micros(187)));
         let state = next.balance_at(&[budget(1_000)], 611);
         assert_eq!((state.frozen, state.remaining()), (Micros(0), Micros(813)));
+    }
+
+    #[test]
+    fn an_orderly_end_leaves_frozen_only_what_bids_hold() {
+        let mut fixture = Fixture::new("surrender");
+        let slot = fixture.leases.slot("b").unwrap();
+        fixture.balance(&[budget(1_000)]);
+        fixture.book.reserve(&BudgetPath::new(&[slot]), 30).unwrap();
+        let surrendered = fixture.leases.surrender(&fixture.writer, 0);
+        surrendered.unwrap().unwrap();
+        let mut next = Fixture::open(fixture.folder.clone(), 10);
+        next.leases.slot("b").unwrap();
+        assert_eq!(next.balance(&[budget(1_000)]).frozen, Micros(30));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::telemetry::Telemetry;
 use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
 use bidder::{FrequencyCaps, Links};
+use control::resource::Resource;
 use exchange::counters::Counters;
 use exchange::enrich::GeoDatabase;
 use exchange::link::notice::{self, Inbox, Outbox};
@@ -21,8 +22,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-/// Longest that a bid may stay open, in seconds: what a crash holds back and for how long.
-const LONGEST_RESERVATION_S: i64 = 7_200;
+/// Least time, in seconds, for which a crash holds back what its run had leased.
+const LEAST_HOLD_S: i64 = 900;
+/// What is added to the longest reservation, in seconds: clocks of two runs may differ.
+const HOLD_MARGIN_S: i64 = 60;
 
 /// What the threads of a node share.
 pub struct Node {
@@ -81,12 +84,8 @@ impl Node {
         let signer = keys::signer(settings.token_key_file.as_deref(), &settings.storage)?;
         let resources = resources::open(&settings.storage)?;
         let now_s = i64::from(clock::unix_s());
-        let store = SqliteStore::open(
-            &ledger_file(&settings.storage),
-            now_s,
-            LONGEST_RESERVATION_S,
-        )
-        .context("the ledger cannot be opened")?;
+        let store = SqliteStore::open(&ledger_file(&settings.storage), now_s, hold_s(&resources)?)
+            .context("the ledger cannot be opened")?;
         let geo = settings.geo_database.as_deref().map(read_geo).transpose()?;
         let epoch = store.epoch();
         let book = Arc::new(Book::default());
@@ -152,6 +151,20 @@ impl Node {
             .map(|(name, _)| name)
             .collect()
     }
+}
+
+/// For how long bids of an earlier run may still be billed from what it had leased: as long as
+/// any exchange may take to tell us.
+fn hold_s(resources: &control::store::Store) -> Result<i64> {
+    let records = resources.all()?;
+    let mut waits = Vec::new();
+    for record in &records {
+        if let Resource::Exchange(exchange) = record.resource()? {
+            waits.push(i64::from(exchange.expiry_s.0));
+        }
+    }
+    let longest = waits.into_iter().max().unwrap_or_default();
+    Ok(longest.max(LEAST_HOLD_S) + HOLD_MARGIN_S)
 }
 
 /// The rates of the configuration.

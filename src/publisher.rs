@@ -97,6 +97,11 @@ impl Publisher {
                 Err(RecvTimeoutError::Disconnected) => std::thread::sleep(TICK),
             }
         }
+        let now_s = i64::from(clock::unix_s());
+        let surrendered = self.leases.surrender(&self.node.writer, now_s);
+        if let Some(Err(error)) = surrendered {
+            report(&anyhow::Error::new(error).context("leases could not be given back"));
+        }
     }
 
     fn turn(&mut self) -> Result<()> {
