@@ -2,6 +2,7 @@
 //! comes from a file that the operator names, or is made once and kept in the storage directory.
 
 use anyhow::{Context, Result, bail, ensure};
+use bidder::notice::price::Seal;
 use control::access::hexadecimal;
 use ledger::token::Signer;
 use rand::TryRng;
@@ -19,6 +20,18 @@ pub fn random_key() -> Result<[u8; 32]> {
         .try_fill_bytes(&mut key)
         .context("no randomness from the system")?;
     Ok(key)
+}
+
+/// Reads the keys with which an exchange seals its prices: `ID.keys` in `folder`.
+///
+/// # Errors
+/// Where the file cannot be read or a line is no key.
+pub fn price_seal(folder: &Path, exchange: &str) -> Result<Seal> {
+    // Ids of resources are letters, digits, `_` and `-`, so this stays within the folder.
+    let file = folder.join(format!("{exchange}.keys"));
+    let text = fs::read_to_string(&file)
+        .with_context(|| format!("the price keys in {} cannot be read", file.display()))?;
+    Seal::new(&text).with_context(|| file.display().to_string())
 }
 
 /// Reads the token keys, or makes a first one where `file` is not given.

@@ -3,23 +3,26 @@
 
 use crate::audience::Audience;
 use crate::clock;
+use crate::keys;
 use crate::leases::Leases;
 use crate::node::Node;
 use crate::shutdown::Shutdown;
 use crate::snapshot::Snapshot;
 use anyhow::{Context, Result, anyhow};
-use bidder::exchange::Billable;
+use bidder::exchange::{Billable, NoBidStyle, SeatUse};
+use bidder::notice::price::Form;
 use bidder::plan::{CampaignDay, LocalTime, Tick};
 use bidder::{Catalog, Exchange, Pacers, Plan};
 use control::civil::civil;
 use control::compile::{Seller, compile};
-use control::resource::exchange::BillableEvent;
+use control::resource::exchange::{self as resource, BillableEvent, PriceForm};
 use exchange::Market;
 use exchange::catalog::Route;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use ledger::{BudgetKey, Day};
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -87,7 +90,7 @@ impl Publisher {
     ) {
         let mut told = Told::default();
         while !shutdown.begun() {
-            if let Err(error) = self.turn()
+            if let Err(error) = self.turn(&report)
                 && told.is_news(&error, clock::now())
             {
                 report(&error);
@@ -104,14 +107,14 @@ impl Publisher {
         }
     }
 
-    fn turn(&mut self) -> Result<()> {
+    fn turn(&mut self, report: &dyn Fn(&anyhow::Error)) -> Result<()> {
         let now_s = clock::unix_s();
         let now = Timestamp::from_millisecond(clock::unix_ms())?;
         let generation = self.node.resources.generation()?;
         let heard = self.listen(now)?;
         let due = heard || self.next_change.is_some_and(|change| change <= now);
         if self.generation != Some(generation) || due {
-            self.compile(now)?;
+            self.compile(now, report)?;
             self.generation = Some(generation);
         }
         let balanced = self.leases.balance(&self.node.writer, i64::from(now_s));
@@ -133,7 +136,7 @@ impl Publisher {
         }
     }
 
-    fn compile(&mut self, now: Timestamp) -> Result<()> {
+    fn compile(&mut self, now: Timestamp, report: &dyn Fn(&anyhow::Error)) -> Result<()> {
         let records = self.node.resources.all()?;
         let leases = &mut self.leases;
         let compiled =
@@ -177,10 +180,15 @@ impl Publisher {
         let names = &self.audience.names;
         let catalog = Catalog::build(compiled.bidder, |segment| names.get(segment))
             .map_err(|faults| anyhow!("the catalog does not compile: {faults:?}"))?;
-        let callers = compiled
-            .sellers
-            .iter()
-            .map(|seller| (seller.id.clone(), caller(seller)));
+        let price_keys = settings.price_keys.as_deref();
+        let callers = compiled.sellers.iter().map(|seller| {
+            let form = price_form(seller, price_keys).unwrap_or_else(|error| {
+                // Its bids go on; its notices are refused and noted until the keys are there.
+                report(&error.context(format!("the prices of {} cannot be read", seller.id)));
+                Form::Sealed(None)
+            });
+            (seller.id.clone(), caller(seller, form))
+        });
         self.state = State {
             market: Arc::new(market),
             catalog: Arc::new(catalog),
@@ -312,14 +320,37 @@ fn own_bidder(exchange: &str) -> exchange::catalog::Partner {
 }
 
 /// The settings of an exchange that calls the bidder.
-fn caller(seller: &Seller) -> Exchange {
+fn caller(seller: &Seller, price: Form) -> Exchange {
+    let settings = &seller.settings;
     Exchange {
-        billable: match seller.billable_event {
+        billable: match settings.billable_event {
             BillableEvent::Burl => Billable::Burl,
             BillableEvent::Win => Billable::Win,
             BillableEvent::Impression => Billable::Impression,
         },
-        reservation_s: seller.expiry_s,
-        ..Exchange::new(&seller.id, seller.currency)
+        reservation_s: settings.expiry_s.0,
+        tmax_margin_ms: settings.tmax_margin_ms.0,
+        no_bid: match settings.no_bid {
+            resource::NoBidStyle::Empty => NoBidStyle::Empty,
+            resource::NoBidStyle::Body => NoBidStyle::Body,
+        },
+        seat: settings.seat.as_ref().map_or(SeatUse::Advertiser, |seat| {
+            SeatUse::Single((&*seat.0).into())
+        }),
+        price,
+        ..Exchange::new(&seller.id, settings.currency.0)
     }
+}
+
+/// How an exchange writes prices, with its keys where it seals them.
+fn price_form(seller: &Seller, price_keys: Option<&Path>) -> Result<Form> {
+    Ok(match seller.settings.price {
+        PriceForm::Cpm => Form::Cpm,
+        PriceForm::CpmMicros => Form::CpmMicros,
+        PriceForm::PerImpression => Form::PerImpression,
+        PriceForm::Sealed => {
+            let folder = price_keys.context("the configuration has no bidder.price_keys")?;
+            Form::Sealed(Some(Arc::new(keys::price_seal(folder, &seller.id)?)))
+        }
+    })
 }

@@ -1,5 +1,6 @@
 //! What we know of the ad exchange that calls us.
 
+use crate::notice::price::Form;
 use ledger::Currency;
 use ledger::token::Claims;
 use openrtb::encode::escape;
@@ -57,6 +58,8 @@ pub struct Exchange {
     pub no_bid: NoBidStyle,
     /// Under which seat we bid.
     pub seat: SeatUse,
+    /// How its notices write prices.
+    pub price: Form,
 }
 
 impl Exchange {
@@ -72,7 +75,15 @@ impl Exchange {
             tmax_margin_ms: 10,
             no_bid: NoBidStyle::default(),
             seat: SeatUse::default(),
+            price: Form::default(),
         }
+    }
+
+    /// When (unix seconds) the bid of a token of this exchange was made, as long as its times are
+    /// what they were.
+    pub fn bid_at(&self, claims: &Claims<'_>) -> u32 {
+        let expiry = self.reservation_expiry(claims);
+        expiry.saturating_sub(self.reservation_s)
     }
 
     /// When (unix seconds) the reservation behind a token of this exchange expires, as long as

@@ -4,8 +4,11 @@
 //! become a price, or the reason why nothing is charged. Then [`event`] makes the event that the
 //! ledger writes.
 
+pub mod price;
+
+use self::price::is_macro;
 use crate::TEST_PARTNER;
-use crate::exchange::Billable;
+use crate::exchange::{Billable, Exchange};
 use ledger::event::{Fault, Kind};
 use ledger::token::{Claims, Side};
 use ledger::{Cpm, Currency, Event};
@@ -62,6 +65,15 @@ pub enum Refusal {
     /// The price is no decimal number.
     #[error("the price is not a decimal number")]
     NotANumber,
+    /// The price is not sealed with the key that the exchange and we share.
+    #[error("the price does not decrypt")]
+    Unsealed,
+    /// We have no key for the exchange's prices.
+    #[error("there is no key for the prices of this exchange")]
+    NoKey,
+    /// The price was sealed before the bid or after now.
+    #[error("the price was sealed at another time than that of the bid")]
+    Stale,
     /// The price is below 0.
     #[error("the price is negative")]
     Negative,
@@ -78,13 +90,16 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every reason, in order.
-    pub const ALL: [Refusal; 10] = [
+    pub const ALL: [Refusal; 13] = [
         Refusal::OtherSide,
         Refusal::Test,
         Refusal::NoPrice,
         Refusal::Unresolved,
         Refusal::Audit,
         Refusal::NotANumber,
+        Refusal::Unsealed,
+        Refusal::NoKey,
+        Refusal::Stale,
         Refusal::Negative,
         Refusal::Absurd,
         Refusal::AboveBid,
@@ -100,7 +115,12 @@ impl Refusal {
     pub fn fault(self) -> Option<Fault> {
         match self {
             Refusal::OtherSide | Refusal::Test | Refusal::Audit => None,
-            Refusal::NoPrice | Refusal::Unresolved | Refusal::NotANumber => Some(Fault::Unreadable),
+            Refusal::NoPrice
+            | Refusal::Unresolved
+            | Refusal::NotANumber
+            | Refusal::Unsealed
+            | Refusal::NoKey
+            | Refusal::Stale => Some(Fault::Unreadable),
             Refusal::Negative => Some(Fault::Negative),
             Refusal::Absurd => Some(Fault::TooHigh),
             Refusal::AboveBid => Some(Fault::AboveBid),
@@ -117,98 +137,14 @@ impl Refusal {
             Refusal::Unresolved => "unresolved_macro",
             Refusal::Audit => "audit",
             Refusal::NotANumber => "not_a_number",
+            Refusal::Unsealed => "unsealed",
+            Refusal::NoKey => "no_key",
+            Refusal::Stale => "stale",
             Refusal::Negative => "negative",
             Refusal::Absurd => "absurd",
             Refusal::AboveBid => "above_bid",
             Refusal::WrongCurrency => "wrong_currency",
         }
-    }
-}
-
-/// The clearing price of a win or billing notice.
-///
-/// An empty `currency` and an unresolved `${AUCTION_CURRENCY}` mean the currency of the bid,
-/// since exchanges often leave it out.
-///
-/// # Errors
-/// Why nothing is charged.
-pub fn clearing_price(
-    claims: &Claims<'_>,
-    price: Option<&str>,
-    currency: Option<&str>,
-) -> Result<Cpm, Refusal> {
-    let currency = currency.unwrap_or_default();
-    let own = Currency(claims.currency);
-    if !currency.is_empty() && !is_macro(currency) && currency != own.code() {
-        return Err(Refusal::WrongCurrency);
-    }
-    let cpm = parse(price.unwrap_or_default())?;
-    if cpm.0 > claims.cpm {
-        Err(Refusal::AboveBid)
-    } else {
-        Ok(cpm)
-    }
-}
-
-/// Whether a text is a macro of the specification that nobody filled in, plain or escaped once.
-fn is_macro(text: &str) -> bool {
-    ["${", "%24%7B", "%24%7b"]
-        .iter()
-        .any(|start| text.starts_with(start))
-}
-
-/// A price of the wire in micros per thousand, exactly; beyond six decimals half to even.
-///
-/// # Errors
-/// It is no decimal number of 0 or more. Exponents are refused.
-pub fn parse(text: &str) -> Result<Cpm, Refusal> {
-    if text.is_empty() {
-        return Err(Refusal::NoPrice);
-    }
-    if is_macro(text) {
-        return Err(Refusal::Unresolved);
-    }
-    if text == "AUDIT" {
-        return Err(Refusal::Audit);
-    }
-    let (negative, digits) = match text.strip_prefix('-') {
-        Some(digits) => (true, digits),
-        None => (false, text),
-    };
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let plain = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    let any = !whole.is_empty() || !fraction.is_empty();
-    if !any || !plain(whole) || !plain(fraction) {
-        return Err(Refusal::NotANumber);
-    }
-    let whole = whole.trim_start_matches('0');
-    // Twelve digits before the point are a trillion: the sum below stays far within 64 bits.
-    if whole.len() > 12 {
-        return Err(if negative {
-            Refusal::Negative
-        } else {
-            Refusal::Absurd
-        });
-    }
-    let digit = |byte: u8| i64::from(byte - b'0');
-    let number = |part: &[u8]| part.iter().fold(0, |sum, byte| sum * 10 + digit(*byte));
-    let fraction = fraction.as_bytes();
-    let (kept, rest) = fraction.split_at(fraction.len().min(6));
-    let missing = 6 - kept.len() as u32;
-    let mut micros = number(whole.as_bytes()) * 1_000_000 + number(kept) * 10_i64.pow(missing);
-    if let Some((first, rest)) = rest.split_first() {
-        let more = rest.iter().any(|byte| *byte != b'0');
-        let up = match digit(*first) {
-            0..5 => false,
-            5 => more || micros % 2 == 1,
-            _ => true,
-        };
-        micros += i64::from(up);
-    }
-    match (negative, micros) {
-        (true, 1..) => Err(Refusal::Negative),
-        (false, micros) if Cpm(micros) > ledger::event::MAX_CPM => Err(Refusal::Absurd),
-        _ => Ok(Cpm(micros)),
     }
 }
 
@@ -232,7 +168,7 @@ pub struct Fields<'f> {
 /// Why nothing is written.
 pub fn event(
     notice: Notice,
-    billable: Billable,
+    exchange: &Exchange,
     claims: &Claims<'_>,
     fields: Fields<'_>,
     at_ms: i64,
@@ -243,8 +179,8 @@ pub fn event(
     if claims.partner == TEST_PARTNER {
         return Err(Refusal::Test);
     }
-    let kind = notice.kind(billable);
-    let told = clearing_price(claims, fields.price, fields.currency);
+    let kind = notice.kind(exchange.billable);
+    let told = clearing_price(exchange, claims, fields, at_ms);
     let cpm = match (kind, notice) {
         (Kind::Bill, Notice::Impression) => Cpm(claims.cpm),
         (Kind::Bill, _) => told?,
@@ -259,11 +195,35 @@ pub fn event(
     })
 }
 
+/// The clearing price of a win or billing notice.
+///
+/// An empty currency and an unresolved `${AUCTION_CURRENCY}` mean the currency of the bid, since
+/// exchanges often leave it out.
+fn clearing_price(
+    exchange: &Exchange,
+    claims: &Claims<'_>,
+    fields: Fields<'_>,
+    at_ms: i64,
+) -> Result<Cpm, Refusal> {
+    let currency = fields.currency.unwrap_or_default();
+    let own = Currency(claims.currency);
+    if !currency.is_empty() && !is_macro(currency) && currency != own.code() {
+        return Err(Refusal::WrongCurrency);
+    }
+    let now_s = u32::try_from(at_ms / 1_000).unwrap_or_default();
+    let text = fields.price.unwrap_or_default();
+    let cpm = exchange.price.read(text, exchange.bid_at(claims)..=now_s)?;
+    if cpm.0 > claims.cpm {
+        Err(Refusal::AboveBid)
+    } else {
+        Ok(cpm)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use ledger::{Day, Draws, ReservationId};
-    use proptest::prelude::*;
 
     fn claims() -> Claims<'static> {
         Claims {
@@ -296,64 +256,24 @@ mod tests {
         }
     }
 
-    #[test]
-    fn prices_are_read_exactly() {
-        for (text, micros) in [
-            ("2.5", 2_500_000),
-            ("0", 0),
-            (".5", 500_000),
-            ("3.", 3_000_000),
-            ("-0.0", 0),
-            ("00012.000001", 12_000_001),
-            ("0.0000005", 0),
-            ("0.0000015", 2),
-            ("0.00000050000001", 1),
-            ("0.9999999", 1_000_000),
-        ] {
-            assert_eq!(parse(text), Ok(Cpm(micros)), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_price_is_refused_with_its_reason() {
-        for (text, refusal) in [
-            ("", Refusal::NoPrice),
-            ("${AUCTION_PRICE}", Refusal::Unresolved),
-            ("%24%7BAUCTION_PRICE%7D", Refusal::Unresolved),
-            ("AUDIT", Refusal::Audit),
-            ("1e3", Refusal::NotANumber),
-            ("1,5", Refusal::NotANumber),
-            ("+1", Refusal::NotANumber),
-            (" 1", Refusal::NotANumber),
-            (".", Refusal::NotANumber),
-            ("NaN", Refusal::NotANumber),
-            ("-0.01", Refusal::Negative),
-            ("-9999999999999999999", Refusal::Negative),
-            ("9999999999999999999", Refusal::Absurd),
-            ("999999999999", Refusal::Absurd),
-        ] {
-            assert_eq!(parse(text), Err(refusal), "{text}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn six_decimals_come_back(micros in 0i64..1_000_000_000_000) {
-            let text = format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000);
-            prop_assert_eq!(parse(&text), Ok(Cpm(micros)));
-        }
-
-        #[test]
-        fn no_text_breaks_it(text in ".{0,40}") {
-            if let Ok(cpm) = parse(&text) {
-                prop_assert!(cpm >= Cpm(0));
-            }
+    fn exchange(billable: Billable) -> Exchange {
+        Exchange {
+            billable,
+            ..Exchange::new("demo", Currency(*b"EUR"))
         }
     }
 
     #[test]
     fn a_price_is_held_to_the_bid() {
-        let price = |price, currency| clearing_price(&claims(), Some(price), Some(currency));
+        let exchange = exchange(Billable::Burl);
+        let price = |price, currency| {
+            let fields = Fields {
+                price: Some(price),
+                currency: Some(currency),
+                reason: None,
+            };
+            clearing_price(&exchange, &claims(), fields, 9)
+        };
         assert_eq!(price("2.5", "EUR"), Ok(Cpm(2_500_000)));
         assert_eq!(price("2.5", ""), Ok(Cpm(2_500_000)));
         assert_eq!(price("2.5", "${AUCTION_CURRENCY}"), Ok(Cpm(2_500_000)));
@@ -386,7 +306,7 @@ mod tests {
                 currency: None,
                 reason: Some("102"),
             };
-            event(notice, billable, claims, fields, 9)
+            event(notice, &exchange(billable), claims, fields, 9)
         };
         let bill = make(Notice::Bill, Billable::Burl, &claims(), "1.5").unwrap();
         assert_eq!(

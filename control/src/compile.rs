@@ -7,27 +7,22 @@ mod selling;
 
 use crate::civil::civil;
 use crate::fault::Fault;
-use crate::resource::exchange::BillableEvent;
-use crate::resource::{Advertiser, Campaign, Creative, Kind, Resource, Status};
+use crate::resource::{Advertiser, Campaign, Creative, Exchange, Kind, Resource, Status};
 use crate::serving::Reason;
 use crate::store::Record;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use ledger::BudgetSlot;
 use ledger::store::Budget;
-use ledger::{BudgetSlot, Currency};
 use std::collections::HashMap;
 
 /// An external exchange that calls the bidder.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Seller {
     /// Id, as in `/openrtb2/bid/{exchange}`.
     pub id: String,
-    /// Currency of its notices.
-    pub currency: Currency,
-    /// What is charged.
-    pub billable_event: BillableEvent,
-    /// How long a bid without a notice stays reserved, in seconds.
-    pub expiry_s: u32,
+    /// Its settings.
+    pub settings: Exchange,
 }
 
 /// What the documents become.

@@ -200,6 +200,12 @@ pub(super) const KEYS: &[Key] = &[
         "Most open reservations; beyond it the bidder does not bid.",
     ),
     key(
+        "bidder.price_keys",
+        Kind::Path,
+        "",
+        "Directory with a file ID.keys for each exchange that seals its prices: encryption key, then integrity key, each a line of URL-safe base64.",
+    ),
+    key(
         "bidder.frequency_entries",
         Kind::Integer(1_024, 1_000_000_000),
         "4194304",

@@ -6,14 +6,15 @@ use crate::clock;
 use crate::http::{self, Answer, Problem};
 use crate::node::Node;
 use audience::UserKey;
-use bidder::FrequencyCaps;
 use bidder::catalog::line_item_key;
 use bidder::notice::{self, Fields, Notice};
+use bidder::{Exchange, FrequencyCaps};
 use hyper::body::Incoming;
 use hyper::{Request, StatusCode};
 use ledger::event;
 use ledger::token::{Claims, Purpose};
-use ledger::{Event, Outcome, ReservationId};
+use ledger::{Currency, Event, Outcome, ReservationId};
+use std::borrow::Cow;
 
 /// The kind of notice with the given last part of the path.
 pub(super) fn kind(path: &str) -> Option<Notice> {
@@ -60,15 +61,19 @@ pub(super) async fn settle(
     fields: Fields<'_>,
 ) -> Result<(), Problem> {
     let now_ms = clock::unix_ms();
-    let (billable, expires_at) = {
+    let (event, expires_at) = {
         let snapshot = worker.node.snapshot.load();
-        let caller = snapshot.exchanges.get(claims.exchange);
-        let billable = caller.map(|caller| caller.billable).unwrap_or_default();
-        let expires_at = caller.map(|caller| caller.reservation_expiry(claims));
-        (billable, expires_at.unwrap_or(claims.expires_at))
+        // One that is no longer known is billed by what the specification says.
+        let known = snapshot.exchanges.get(claims.exchange);
+        let exchange = known.map_or_else(
+            || Cow::Owned(Exchange::new(claims.exchange, Currency(claims.currency))),
+            Cow::Borrowed,
+        );
+        let exchange = &*exchange;
+        let event = notice::event(told, exchange, claims, fields, now_ms)
+            .map_err(|why| refused(worker, told.kind(exchange.billable), claims, why))?;
+        (event, exchange.reservation_expiry(claims))
     };
-    let event = notice::event(told, billable, claims, fields, now_ms)
-        .map_err(|why| refused(worker, told.kind(billable), claims, why))?;
     let (kind, price) = (event.kind, event.cpm.most_per_impression());
     let outcome = super::record(worker, event).await?;
     let now_s = clock::unix_s();
@@ -154,6 +159,9 @@ fn field(why: notice::Refusal) -> &'static str {
         | notice::Refusal::Unresolved
         | notice::Refusal::Audit
         | notice::Refusal::NotANumber
+        | notice::Refusal::Unsealed
+        | notice::Refusal::NoKey
+        | notice::Refusal::Stale
         | notice::Refusal::Negative
         | notice::Refusal::Absurd
         | notice::Refusal::AboveBid => "p",

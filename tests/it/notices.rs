@@ -2,7 +2,11 @@
 
 use crate::client::{Answer, Client};
 use crate::node::{Node, SMALL, banner_request};
-use std::time::{Duration, Instant};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, Mac};
+use sha1::Sha1;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// [`SMALL`] with one impression for each user and day.
 fn capped() -> String {
@@ -130,6 +134,67 @@ fn every_refusal_has_its_reason_and_its_count() {
         metric(&node, "gavel_ledger_events_total{outcome=\"charged\"}"),
         1
     );
+}
+
+/// Seals a price of `micros` per thousand as an exchange does, with keys of ones and of twos.
+fn sealed(micros: u64) -> String {
+    let mac = |key: u8, parts: [&[u8]; 2]| -> [u8; 20] {
+        let mut mac = Hmac::<Sha1>::new_from_slice(&[key; 32]).unwrap();
+        for part in parts {
+            mac.update(part);
+        }
+        mac.finalize().into_bytes().into()
+    };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let mut vector = [9; 16];
+    vector[..4].copy_from_slice(&u32::try_from(now.as_secs()).unwrap().to_be_bytes());
+    let plain = micros.to_be_bytes();
+    let pad = mac(1, [&vector, b""]);
+    let hidden: Vec<u8> = plain
+        .iter()
+        .zip(pad)
+        .map(|(byte, pad)| byte ^ pad)
+        .collect();
+    let signature = mac(2, [&plain, &vector]);
+    URL_SAFE_NO_PAD.encode([&vector[..], &hidden, &signature[..4]].concat())
+}
+
+#[test]
+fn a_sealed_price_is_charged_and_a_plain_one_is_not() {
+    let folder = std::env::temp_dir().join(format!("gavel-it-seal-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let keys = [1, 2]
+        .map(|key| URL_SAFE_NO_PAD.encode([key; 32]))
+        .join("\n");
+    std::fs::write(folder.join("demo.keys"), keys).unwrap();
+    let resources = SMALL.replace(
+        "name = \"demo\"",
+        "name = \"demo\"\nprice = \"hmac_sha1\"\nno_bid = \"body\"\nseat = \"gavel-1\"",
+    );
+    let configuration = format!("bidder.price_keys = \"{}\"\n", folder.display());
+    let node = Node::start(&resources, &configuration);
+    let first = bid(&node, "sealed");
+    let mut client = node.client();
+    for (price, reason) in [("1.5", "unsealed"), (&*sealed(2_000_001), "above_bid")] {
+        assert_eq!(client.get(&notice(&first, "burl", price, "")).status, 400);
+        let line = format!("gavel_notices_refused_total{{reason=\"{reason}\"}}");
+        assert_eq!(metric(&node, &line), 1, "{reason}");
+    }
+    let bill = notice(&first, "burl", &sealed(1_500_000), "");
+    assert_eq!(client.get(&bill).status, 200);
+    let charged = "gavel_ledger_events_total{outcome=\"charged\"}";
+    assert_eq!(metric(&node, charged), 1);
+    // The other settings of the exchange: its seat for us, and no-bids with a body.
+    let answer = ask(&node, "seat").json();
+    assert_eq!(answer["seatbid"][0]["seat"], "gavel-1");
+    let mut request = banner_request("nothing");
+    request["imp"][0]["banner"] = serde_json::json!({ "w": 1, "h": 1 });
+    let answer = client.post("/openrtb2/bid/demo", request.to_string().as_bytes());
+    assert_eq!(
+        (answer.status, answer.json()["nbr"].is_number()),
+        (200, true)
+    );
+    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 #[test]

@@ -117,9 +117,7 @@ fn add(id: &str, resource: &Resource, wanted: &HashSet<(Kind, &str)>, compiled: 
         Resource::Exchange(seller) if seller.status == Status::Active => {
             compiled.sellers.push(Seller {
                 id: id.to_owned(),
-                currency: seller.currency.0,
-                billable_event: seller.billable_event,
-                expiry_s: seller.expiry_s.0,
+                settings: (**seller).clone(),
             });
         }
         Resource::Advertiser(_)

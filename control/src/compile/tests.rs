@@ -1,5 +1,6 @@
 use super::*;
 use crate::apply::{Documents, Source, apply};
+use crate::resource::exchange::BillableEvent;
 use crate::store::Store;
 
 const DOCUMENTS: &str = r#"
@@ -190,7 +191,7 @@ fn the_exchange_gets_sellers_floors_and_buyers() {
         (1, 1)
     );
     assert!(matches!(&partner.route, exchange::catalog::Route::Http(at) if at.port == 9001));
-    assert_eq!(sold.sellers[0].billable_event, BillableEvent::Win);
+    assert_eq!(sold.sellers[0].settings.billable_event, BillableEvent::Win);
     let paused = DOCUMENTS.replace("auction = \"second_price\"", "status = \"paused\"");
     let without = compiled(&paused, "2026-11-23T12:00:00Z").exchange;
     assert_eq!((without.publishers.len(), without.placements.len()), (0, 0));

@@ -23,8 +23,8 @@ fn a_test_is_answered_and_takes_nothing() {
             price: Some("1"),
             ..notice::Fields::default()
         };
-        let (bill, burl) = (notice::Notice::Bill, crate::exchange::Billable::Burl);
-        let event = notice::event(bill, burl, &claims, fields, 0);
+        let (bill, exchange) = (notice::Notice::Bill, &world.exchange);
+        let event = notice::event(bill, exchange, &claims, fields, 0);
         assert_eq!(event, Err(notice::Refusal::Test));
     }
     let slot = world.catalog.items[0].budget.slots()[0];
