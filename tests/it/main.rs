@@ -11,6 +11,7 @@
 mod bad_input;
 mod client;
 mod corpus;
+mod crash;
 mod geo;
 mod live_change;
 mod node;

@@ -51,8 +51,18 @@ impl Node {
 
     /// Kills the node as a power cut would, and starts it again on the same directory.
     pub fn crash_and_restart(&mut self) {
+        self.kill();
+        self.restart();
+    }
+
+    /// SIGKILL: nothing is said, flushed or closed.
+    pub fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
+    }
+
+    /// Starts a killed node again, and returns when it is ready.
+    pub fn restart(&mut self) {
         let next = Self::serve(self.folder.clone(), self.admin_key.clone());
         // The old one is dropped without its folder, which is the new one's too.
         drop(std::mem::replace(self, next).disown());
