@@ -64,6 +64,10 @@ pub fn describe() {
     describe_gauge!("gavel_line_items_active", "Line items that may bid now.");
     describe_gauge!("gavel_audience_users", "Users whose segments are known.");
     describe_gauge!(
+        "gavel_rates_stale",
+        "1 while the currency rates are too old to be used."
+    );
+    describe_gauge!(
         "gavel_ledger_healthy",
         "1 while commits succeed, 0 when the node has stopped bidding."
     );

@@ -44,6 +44,14 @@ pub fn signer(file: Option<&Path>, storage: &Path) -> Result<Signer> {
     if file.is_none() && !path.exists() {
         write_secret(path, &format!("1:{}\n", hexadecimal(&random_key()?)))?;
     }
+    read_signer(path)
+}
+
+/// Reads the token keys of a file.
+///
+/// # Errors
+/// Where it cannot be read, or a line is not `id:64 hex digits`.
+pub fn read_signer(path: &Path) -> Result<Signer> {
     let text = fs::read_to_string(path)
         .with_context(|| format!("the token keys in {} cannot be read", path.display()))?;
     let mut keys = Vec::new();

@@ -4,6 +4,7 @@
 pub mod apply;
 pub mod audience;
 pub mod buying;
+pub mod check;
 pub mod clock;
 pub mod config;
 pub mod data_plane;
@@ -14,6 +15,7 @@ pub mod keys;
 pub mod leases;
 pub mod node;
 pub mod publisher;
+pub mod rates;
 pub mod resources;
 pub mod serve;
 pub mod server;

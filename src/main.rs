@@ -124,7 +124,15 @@ fn main() -> ExitCode {
 }
 
 fn check(path: &Path) -> Result<ExitCode> {
-    settings(path)?;
+    let faults = gavel::check::files(&settings(path)?);
+    if !faults.is_empty() {
+        let name = path.display();
+        let lines: Vec<String> = faults
+            .iter()
+            .map(|fault| format!("{name}: {fault}"))
+            .collect();
+        return Err(anyhow!("faults in the configuration\n{}", lines.join("\n")));
+    }
     say(&format!("{}: no faults\n", path.display()));
     Ok(ExitCode::SUCCESS)
 }

@@ -16,7 +16,7 @@ use exchange::link::notice::{self, Inbox, Outbox};
 use ledger::store::{SqliteStore, Store};
 use ledger::token::Signer;
 use ledger::writer::Writer;
-use ledger::{Book, Micros, RateTable, Reservations};
+use ledger::{Book, Reservations};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -105,7 +105,7 @@ impl Node {
             ..notice::Settings::default()
         };
         let (outbox, inbox) = notice::queue(notices, &counters);
-        let snapshot = Snapshot::empty(Arc::new(rates(&settings)), geo);
+        let snapshot = Snapshot::empty(geo);
         let telemetry = Telemetry::install();
         crate::exposition::describe();
         let node = Node {
@@ -167,17 +167,11 @@ fn hold_s(resources: &control::store::Store) -> Result<i64> {
     Ok(longest.max(LEAST_HOLD_S) + HOLD_MARGIN_S)
 }
 
-/// The rates of the configuration.
-fn rates(settings: &Settings) -> RateTable {
-    let parsed: Vec<(ledger::Currency, Micros)> = settings
-        .currency_rates
-        .iter()
-        .filter_map(|(currency, rate)| Some((*currency, rate.parse().ok()?)))
-        .collect();
-    RateTable::new(settings.currency_base, &parsed, &settings.currency_date)
-}
-
-fn read_geo(path: &Path) -> Result<Arc<GeoDatabase>> {
+/// Reads a database of addresses and places.
+///
+/// # Errors
+/// Where it cannot be read or is none.
+pub fn read_geo(path: &Path) -> Result<Arc<GeoDatabase>> {
     let what = || format!("the geo database {}", path.display());
     let bytes = std::fs::read(path).with_context(what)?;
     Ok(Arc::new(GeoDatabase::new(bytes).with_context(what)?))

@@ -6,6 +6,7 @@ use crate::clock;
 use crate::keys;
 use crate::leases::Leases;
 use crate::node::Node;
+use crate::rates::Rates;
 use crate::shutdown::Shutdown;
 use crate::snapshot::Snapshot;
 use anyhow::{Context, Result, anyhow};
@@ -20,7 +21,8 @@ use exchange::Market;
 use exchange::catalog::Route;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use ledger::{BudgetKey, Day};
+use ledger::{BudgetKey, Day, RateTable};
+use metrics::gauge;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -33,6 +35,8 @@ pub const LOCAL_BIDDER: &str = "bidder";
 const TICK: Duration = Duration::from_millis(200);
 /// After how long a fault that lasts is told again.
 const TELL_AGAIN: Duration = Duration::from_mins(1);
+/// How often the file of currency rates is looked at, and the age of rates.
+const RATES_POLL: Duration = Duration::from_secs(5);
 /// How often frequency counts that limit nothing any more are dropped.
 const CAPS_SWEPT: Duration = Duration::from_mins(1);
 /// Places of the reservation table that one tick looks at.
@@ -44,6 +48,8 @@ pub struct Publisher {
     leases: Leases,
     audience: Arc<Audience>,
     audience_due: Timestamp,
+    rates: Rates,
+    rates_due: Timestamp,
     pacers: Pacers,
     state: State,
     generation: Option<u64>,
@@ -54,12 +60,14 @@ pub struct Publisher {
 
 impl Publisher {
     /// The maintenance of `node`.
-    pub fn new(node: Arc<Node>) -> Self {
+    pub fn new(node: Arc<Node>, rates: Rates) -> Self {
         let settings = &node.settings;
         let (least, share) = (settings.min_slice.0, settings.lease_share_percent);
         let leases = Leases::new(Arc::clone(&node.book), least, share);
         let nothing = node.snapshot.load_full();
         let state = State {
+            rates: Arc::clone(&nothing.rates),
+            rates_stale: false,
             market: Arc::clone(&nothing.market),
             catalog: Arc::clone(&nothing.catalog),
             exchanges: Arc::default(),
@@ -71,6 +79,8 @@ impl Publisher {
             leases,
             audience: Arc::clone(&nothing.audience),
             audience_due: Timestamp::UNIX_EPOCH,
+            rates,
+            rates_due: Timestamp::UNIX_EPOCH,
             pacers: Pacers::default(),
             state,
             generation: None,
@@ -112,7 +122,8 @@ impl Publisher {
         let now = Timestamp::from_millisecond(clock::unix_ms())?;
         let generation = self.node.resources.generation()?;
         let heard = self.listen(now)?;
-        let due = heard || self.next_change.is_some_and(|change| change <= now);
+        let rated = self.rate(now, report);
+        let due = heard || rated || self.next_change.is_some_and(|change| change <= now);
         if self.generation != Some(generation) || due {
             self.compile(now, report)?;
             self.generation = Some(generation);
@@ -155,7 +166,8 @@ impl Publisher {
         if settings.local_bidder {
             selling.partners.push(own_bidder(&settings.exchange_name));
         }
-        let market = Market::compile(selling, (*before.rates).clone(), Some(&before.market))
+        let rates = Arc::clone(&self.state.rates);
+        let market = Market::compile(selling, (*rates).clone(), Some(&before.market))
             .map_err(|faults| anyhow!("the market does not compile: {faults:?}"))?;
         let payers: HashMap<&str, usize> = compiled
             .bidder
@@ -190,6 +202,8 @@ impl Publisher {
             (seller.id.clone(), caller(seller, form))
         });
         self.state = State {
+            rates,
+            rates_stale: self.state.rates_stale,
             market: Arc::new(market),
             catalog: Arc::new(catalog),
             exchanges: Arc::new(callers.collect()),
@@ -215,6 +229,31 @@ impl Publisher {
         };
         self.audience = next;
         Ok(true)
+    }
+
+    /// Looks for new rates and for old ones, and says whether others are to be used from now on.
+    fn rate(&mut self, now: Timestamp, report: &dyn Fn(&anyhow::Error)) -> bool {
+        if self.rates_due > now {
+            return false;
+        }
+        self.rates_due = now + RATES_POLL;
+        // A file that cannot be read leaves the rates in use, until they are too old.
+        let read = self.rates.reread().unwrap_or_else(|error| {
+            report(&error);
+            false
+        });
+        let table = self.rates.at(now);
+        let stale = self.rates.stale(now);
+        gauge!("gavel_rates_stale").set(f64::from(u8::from(stale)));
+        if stale && !self.state.rates_stale {
+            report(&anyhow!(
+                "the currency rates of {} are too old, nothing is converted",
+                table.date()
+            ));
+        }
+        let changed = read || stale != self.state.rates_stale;
+        (self.state.rates, self.state.rates_stale) = (table, stale);
+        changed
     }
 
     /// Plans the next moment and publishes it with everything else.
@@ -266,7 +305,7 @@ impl Publisher {
             plan,
             audience: Arc::clone(&self.audience),
             exchanges: Arc::clone(&self.state.exchanges),
-            rates: Arc::clone(&before.rates),
+            rates: Arc::clone(&self.state.rates),
         };
         drop(before);
         self.retired.push(self.node.publish(Arc::new(next)));
@@ -293,6 +332,8 @@ impl Told {
 
 /// What was compiled last.
 struct State {
+    rates: Arc<RateTable>,
+    rates_stale: bool,
     market: Arc<Market>,
     catalog: Arc<Catalog>,
     exchanges: Arc<HashMap<String, Exchange>>,

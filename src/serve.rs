@@ -5,6 +5,7 @@ use crate::config::Settings;
 use crate::keys;
 use crate::node::{Node, Started};
 use crate::publisher::Publisher;
+use crate::rates::Rates;
 use crate::server;
 use crate::shutdown::Shutdown;
 use anyhow::{Context, Result, bail};
@@ -109,6 +110,7 @@ impl Serving {
         control_listener.set_nonblocking(true)?;
         let control = control_listener.local_addr()?;
         let (admin_key, new_admin_key) = admin_key(&settings)?;
+        let rates = Rates::new(&settings)?;
         let Started {
             node,
             inbox,
@@ -118,7 +120,7 @@ impl Serving {
         let seed = u64::from_le_bytes(keys::random_key()?[..8].try_into()?);
         let mut threads = server::serve(&node, listeners, seed, &shutdown);
         let (wake, woken) = channel();
-        let publisher = Publisher::new(Arc::clone(&node));
+        let publisher = Publisher::new(Arc::clone(&node), rates);
         let stop = shutdown.clone();
         threads.push(spawn("publisher", move || {
             publisher.run(&woken, &stop, report);

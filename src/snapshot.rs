@@ -5,7 +5,7 @@ use crate::audience::Audience;
 use bidder::{Catalog, Exchange, Plan};
 use exchange::Market;
 use exchange::enrich::GeoDatabase;
-use ledger::RateTable;
+use ledger::{Currency, RateTable};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -29,7 +29,8 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// Nothing is sold and nobody buys.
-    pub fn empty(rates: Arc<RateTable>, geo: Option<Arc<GeoDatabase>>) -> Self {
+    pub fn empty(geo: Option<Arc<GeoDatabase>>) -> Self {
+        let rates = Arc::new(RateTable::new(Currency(*b"EUR"), &[], ""));
         let market = Market::compile(
             exchange::catalog::Catalog::default(),
             (*rates).clone(),

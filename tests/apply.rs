@@ -112,3 +112,39 @@ fn check_names_every_faulty_key() {
     );
     assert!(said.contains("line 3: data.workers"), "{said}");
 }
+
+#[test]
+fn check_names_every_file_that_is_not_what_it_should_be() {
+    let folder = Folder::new("check-files");
+    let write = |name: &str, text: &str| fs::write(folder.0.join(name), text).unwrap();
+    write("token.keys", "1:short\n");
+    write("places.mmdb", "none");
+    write("rates.csv", "USD\n1.1\n");
+    fs::create_dir_all(folder.0.join("prices")).unwrap();
+    write("prices/demo.keys", "key\n");
+    write(
+        "gavel.toml",
+        "tokens.key_file = \"token.keys\"\ngeo.database = \"places.mmdb\"\n\
+         audience.file = \"nobody.tsv\"\ncurrency.file = \"rates.csv\"\n\
+         bidder.price_keys = \"prices\"\ncontrol.admin_key_file = \"nowhere\"\n",
+    );
+    let checked = folder.gavel(&["check"]);
+    let said = text(&checked.stderr);
+    assert!(!checked.status.success());
+    for fault in [
+        "tokens.key_file: token.keys, line 1: expected id:64 hex digits",
+        "geo.database: the geo database places.mmdb",
+        "audience.file: nobody.tsv cannot be read",
+        "currency.file: the currency rates in rates.csv: expected a line",
+        "bidder.price_keys: prices/demo.keys: line 1: expected the encryption key",
+        "control.admin_key_file: nowhere cannot be read",
+    ] {
+        assert!(said.contains(fault), "{fault}\n{said}");
+    }
+    write("gavel.toml", "currency.rates = \"USD=1.1\"\n");
+    let said = text(&folder.gavel(&["check"]).stderr);
+    assert!(
+        said.contains("currency.date: rates need their day"),
+        "{said}"
+    );
+}

@@ -50,6 +50,8 @@ pub struct Settings {
     pub currency_base: Currency,
     pub currency_rates: Vec<(Currency, String)>,
     pub currency_date: String,
+    pub currency_file: Option<PathBuf>,
+    pub currency_max_age_days: i64,
 }
 
 impl Settings {
@@ -104,6 +106,8 @@ impl Settings {
             currency_base: values.parse("currency.base"),
             currency_rates: values.rates("currency.rates"),
             currency_date: values.text("currency.date"),
+            currency_file: values.path("currency.file"),
+            currency_max_age_days: values.parse("currency.max_age_days"),
         }
     }
 }

@@ -239,6 +239,18 @@ pub(super) const KEYS: &[Key] = &[
         "currency.date",
         Kind::Text,
         "",
-        "Day of the rates, for the record.",
+        "Day of the rates, such as 2026-11-24; needed where there are any.",
+    ),
+    key(
+        "currency.file",
+        Kind::Path,
+        "",
+        "File of daily rates in the CSV form of the European Central Bank, read again when it changes; takes the place of rates and date.",
+    ),
+    key(
+        "currency.max_age_days",
+        Kind::Integer(0, 3_650),
+        "5",
+        "Rates older than this convert nothing: bids and floors in other currencies are refused rather than guessed.",
     ),
 ];
