@@ -16,7 +16,7 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use load_tests::generator::{self, Bodies, Pace, Plan, Target};
 use load_tests::partner::{self, Partner, Profile};
-use load_tests::scenario::ceiling;
+use load_tests::scenario::{ceiling, notices};
 use load_tests::{bare, corpus};
 use tokio::net::TcpListener;
 
@@ -38,6 +38,8 @@ enum Command {
     Bare(Bare),
     /// Measures answers per processor second of bare server, bidder and exchange.
     Ceiling(Ceiling),
+    /// Bills bids of a running bidder at a rate, and measures acknowledgements and bids.
+    Notices(Notices),
     /// Writes realistic bid requests.
     Corpus(Corpus),
 }
@@ -140,6 +142,28 @@ struct Ceiling {
 }
 
 #[derive(Debug, Args)]
+struct Notices {
+    #[arg(long, default_value = "http://127.0.0.1:8080/openrtb2/bid/demo")]
+    url: Target,
+    /// Files of JSON lines, `FILE` or `FILE:WEIGHT`.
+    #[arg(long, num_args = 1.., required = true)]
+    bodies: Vec<String>,
+    /// Billing notices a second.
+    #[arg(long, default_value_t = 5_000.0)]
+    rate: f64,
+    /// Bid requests a second, alone and beside them.
+    #[arg(long, default_value_t = 1_000.0)]
+    bid_rate: f64,
+    #[arg(long, default_value_t = 128)]
+    connections: usize,
+    #[arg(long, default_value_t = 60.0)]
+    seconds: f64,
+    /// Print JSON instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
 struct Corpus {
     /// The directory to write into.
     #[arg(long)]
@@ -170,6 +194,7 @@ fn main() -> anyhow::Result<()> {
         Command::Partner(partner) => runtime.block_on(serve_partner(partner)),
         Command::Bare(bare) => runtime.block_on(serve_bare(bare)),
         Command::Ceiling(ceiling) => runtime.block_on(measure_ceiling(ceiling)),
+        Command::Notices(notices) => runtime.block_on(measure_notices(notices)),
         Command::Corpus(corpus) => write_corpus(&corpus),
     }
 }
@@ -243,6 +268,25 @@ async fn measure_ceiling(arguments: Ceiling) -> anyhow::Result<()> {
         let command: Vec<String> = std::env::args().collect();
         ceiling::write_json(&path, &table, &command)
             .with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+async fn measure_notices(arguments: Notices) -> anyhow::Result<()> {
+    let settings = notices::Settings {
+        bidder: arguments.url,
+        bodies: Arc::new(Bodies::load(&arguments.bodies)?),
+        bid_rate: arguments.bid_rate,
+        rate: arguments.rate,
+        connections: arguments.connections,
+        duration: seconds(arguments.seconds)?,
+    };
+    let outcome = notices::run(&settings, |line| eprintln!("{line}")).await?;
+    if arguments.json {
+        println!("{:#}", outcome.to_json());
+    } else {
+        println!("{}", ceiling::machine());
+        println!("{outcome}");
     }
     Ok(())
 }

@@ -1,3 +1,4 @@
-//! Whole measurements that start the servers they measure.
+//! Whole measurements: of servers that they start, or of one that runs.
 
 pub mod ceiling;
+pub mod notices;

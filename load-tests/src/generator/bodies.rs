@@ -15,6 +15,8 @@ const BYTES_MAX: u64 = 512 * 1024 * 1024;
 #[derive(Debug, Clone)]
 pub struct Bodies {
     files: Vec<(u32, Vec<Vec<u8>>)>,
+    /// The lines are paths to get, not bodies to post.
+    paths: bool,
 }
 
 /// Why bodies cannot be used.
@@ -77,7 +79,10 @@ impl Bodies {
             }
             files.push((weight, lines));
         }
-        Ok(Self { files })
+        Ok(Self {
+            files,
+            paths: false,
+        })
     }
 
     /// Bodies from memory, all of one weight.
@@ -88,7 +93,25 @@ impl Bodies {
         assert!(!lines.is_empty(), "a load needs a body");
         Self {
             files: vec![(1, lines)],
+            paths: false,
         }
+    }
+
+    /// Paths with their queries, to be got one after the other in this order.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn paths(paths: Vec<Vec<u8>>) -> Self {
+        Self {
+            paths: true,
+            ..Self::from_lines(paths)
+        }
+    }
+
+    /// All lines, file by file.
+    pub fn lines(&self) -> impl Iterator<Item = &[u8]> + Clone {
+        let files = self.files.iter();
+        files.flat_map(|(_, lines)| lines.iter().map(Vec::as_slice))
     }
 
     /// Bodies in all files.
@@ -98,7 +121,14 @@ impl Bodies {
 
     /// Whole HTTP requests, by file and line.
     pub(super) fn requests_to(&self, target: &Target) -> Vec<Vec<Vec<u8>>> {
+        let get = |path: &Vec<u8>| {
+            let head = format!(" HTTP/1.1\r\nHost: {}\r\n\r\n", target.address());
+            [b"GET ", path.as_slice(), head.as_bytes()].concat()
+        };
         let whole = |body: &Vec<u8>| {
+            if self.paths {
+                return get(body);
+            }
             let mut request = format!(
                 "POST {} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
                  X-OpenRTB-Version: 2.6\r\nContent-Length: {}\r\n\r\n",
@@ -170,6 +200,7 @@ mod tests {
         let lines = |count: usize| vec![b"{}".to_vec(); count];
         let bodies = Bodies {
             files: vec![(1, lines(2)), (3, lines(5))],
+            paths: false,
         };
         let mut source = bodies.source();
         let picks: Vec<_> = (0..4_000).map(|_| source.pick()).collect();
@@ -198,6 +229,17 @@ mod tests {
                 "{bad}"
             );
         }
+    }
+
+    #[test]
+    fn paths_are_got_in_order() {
+        let bodies = Bodies::paths(vec![b"/a?b=c".to_vec(), b"/d".to_vec()]);
+        let requests = bodies.requests_to(&"http://127.0.0.1:80/x".parse().unwrap());
+        let first = b"GET /a?b=c HTTP/1.1\r\nHost: 127.0.0.1:80\r\n\r\n";
+        assert_eq!(requests[0][0], first);
+        let mut source = bodies.source();
+        let picks = [source.pick(), source.pick()];
+        assert_eq!(picks, [(0, 0), (0, 1)]);
     }
 
     #[test]
