@@ -7,6 +7,8 @@ use gavel::demo::Wish;
 use gavel::serve::Serving;
 use ledger::statement::Period;
 use ledger::store::SqliteStore;
+use std::io::Write;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -54,18 +56,19 @@ enum Command {
     },
     /// Show the engine at work: publishers, partners, users and a node in one process.
     Demo {
-        /// Stop after so many seconds and print the statement.
-        #[arg(long)]
+        /// Stop after so many seconds; without it, at Ctrl-C. Either way the statement follows.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=86_400))]
         seconds: Option<u64>,
         /// Requests a second.
-        #[arg(long, default_value_t = 500)]
+        #[arg(long, value_name = "R", default_value_t = 500,
+              value_parser = clap::value_parser!(u32).range(1..=10_000))]
         rate: u32,
-        /// Address of the data plane.
-        #[arg(long, default_value = "127.0.0.1:8080")]
-        data: String,
-        /// Address of the control plane.
-        #[arg(long, default_value = "127.0.0.1:8081")]
-        control: String,
+        /// Address of the data plane; port 0 lets the system choose.
+        #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = address)]
+        data: SocketAddr,
+        /// Address of the control plane; port 0 lets the system choose.
+        #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8081", value_parser = address)]
+        control: SocketAddr,
     },
     /// Print the billing statement of an account, from the event log.
     Statement {
@@ -149,32 +152,40 @@ fn serve(settings: Settings) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(async {
-        let mut terminate =
-            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-        tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => interrupted,
-            _ = terminate.recv() => Ok(()),
-        }
-    })?;
+    runtime.block_on(interrupted())?;
     serving.stop();
     Ok(ExitCode::SUCCESS)
 }
 
+/// Waits for Ctrl-C or a request to terminate.
+async fn interrupted() -> std::io::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
 fn demo(wish: &Wish) -> Result<ExitCode> {
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&interrupted);
+    let ended = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&ended);
     std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?;
-            runtime.block_on(tokio::signal::ctrl_c())?;
+            runtime.block_on(interrupted())?;
             flag.store(true, Ordering::Relaxed);
             std::io::Result::Ok(())
         })?;
-    gavel::demo::run(wish, say, || interrupted.load(Ordering::Relaxed))?;
+    // Whoever closes the pipe (`gavel demo | head`) has seen enough: the demo ends in order.
+    let tell = |text: &str| {
+        if std::io::stdout().write_all(text.as_bytes()).is_err() {
+            ended.store(true, Ordering::Relaxed);
+        }
+    };
+    gavel::demo::run(wish, tell, || ended.load(Ordering::Relaxed))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -194,6 +205,11 @@ fn statement(settings: &Settings, account: &str, month: Option<&str>) -> Result<
         ));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let wrong = |_| "expected an address such as 127.0.0.1:8080".to_owned();
+    text.parse().map_err(wrong)
 }
 
 /// The settings of a file and the environment, or everything that is wrong with them.

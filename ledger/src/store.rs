@@ -5,7 +5,7 @@ mod sqlite;
 use crate::currency::Currency;
 use crate::event::{Event, Fault, Outcome};
 use crate::money::Micros;
-use crate::statement::{Books, Irreconcilable, Period, Statement};
+use crate::statement::{Balances, Books, Irreconcilable, Period, Statement};
 
 pub use sqlite::SqliteStore;
 
@@ -176,6 +176,12 @@ pub trait Store {
     /// # Errors
     /// [`StoreError`].
     fn budget(&self, key: &str) -> Result<Option<BudgetState>, StoreError>;
+
+    /// The balances as they are kept: cheap, and not checked against the log.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn balances(&self) -> Result<Balances, StoreError>;
 
     /// Everything that a statement is made of.
     ///

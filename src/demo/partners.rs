@@ -1,10 +1,11 @@
 //! The two external partners of the demo: mock bidders on loopback ports of their own, one of
 //! them slow. They keep their own account of what they were billed.
 
+use crate::demo::statement::Billed;
 use crate::server::thread_runtime;
 use crate::shutdown::Shutdown;
 use anyhow::{Context, Result};
-use ledger::{Carry, Cpm, Micros};
+use ledger::{Carry, Cpm};
 use load_tests::partner::{self, Partner, Profile, Settings};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -32,14 +33,13 @@ pub(super) struct Running {
 impl Running {
     /// What the partner was billed, by its own count of first billing notices. It buys for one
     /// campaign, so its costs are rounded as one.
-    pub(super) fn billed(&self) -> Micros {
-        Carry::default().impression(Cpm(self.partner.stats().bill.price_micros))
-    }
-
-    /// How many impressions the partner was billed for.
-    pub(super) fn impressions(&self) -> u64 {
+    pub(super) fn billed(&self) -> Billed {
         let bill = self.partner.stats().bill;
-        bill.count - bill.repeated
+        Billed {
+            id: self.id,
+            impressions: bill.count - bill.repeated,
+            amount: Carry::default().impression(Cpm(bill.price_micros)),
+        }
     }
 }
 

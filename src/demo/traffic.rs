@@ -15,15 +15,19 @@ use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::task::{JoinSet, LocalSet};
 
 /// How many users have segments; as many again are strangers.
 pub const KNOWN_USERS: u32 = 100_000;
-const CLICK_RATE: f64 = 0.01;
+/// Of our bidder's ads every hundredth shown is clicked. Counted and not drawn, so that a short
+/// demo has clicks too; partners' markup leads to the partners and has none to count.
+const CLICK_EVERY: u64 = 100;
+/// Which of them is the first.
+const FIRST_CLICK: u64 = 10;
 const MOST_UNDER_WAY: usize = 512;
 
 /// What the publishers saw.
@@ -31,17 +35,23 @@ const MOST_UNDER_WAY: usize = 512;
 pub struct Seen {
     /// Requests sent.
     pub requests: AtomicU64,
-    /// Answers with at least one winner.
+    /// Views whose answer came and, where there were winners, was shown whole.
+    pub answered: AtomicU64,
+    /// Those with at least one winner.
     pub filled: AtomicU64,
-    /// Pixels loaded.
+    /// Ads shown: all their pixels were loaded.
     pub impressions: AtomicU64,
+    /// Ads shown that lead to a click address of ours.
+    pub clickable: AtomicU64,
     /// Clicks made.
     pub clicks: AtomicU64,
-    /// Answers that were neither `200` nor `204`, and connections that failed.
+    /// Views that failed: another status than the expected one, or a broken connection.
     pub errors: AtomicU64,
+    /// Why the first of them failed.
+    pub first_error: OnceLock<String>,
 }
 
-/// Sends `rate` requests a second until `shutdown`, then waits for those under way.
+/// Sends `rate` (1 or more) requests a second until `shutdown`, then waits for those under way.
 pub async fn run(target: SocketAddr, rate: u32, seed: u64, seen: Arc<Seen>, shutdown: Shutdown) {
     let local = LocalSet::new();
     local
@@ -59,7 +69,7 @@ async fn publishers(target: SocketAddr, rate: u32, seed: u64, seen: Arc<Seen>, s
     let mut under_way = JoinSet::new();
     for number in 0u64.. {
         // The intended moment: a slow answer does not delay the requests behind it.
-        let due = start + Duration::from_nanos(1_000_000_000 * number / u64::from(rate.max(1)));
+        let due = start + Duration::from_nanos(1_000_000_000 * number / u64::from(rate));
         tokio::select! {
             () = tokio::time::sleep_until(due.into()) => {}
             () = shutdown.wait() => break,
@@ -69,12 +79,12 @@ async fn publishers(target: SocketAddr, rate: u32, seed: u64, seen: Arc<Seen>, s
         }
         while under_way.try_join_next().is_some() {}
         let body = view(number, &mut random);
-        let clicks = random.random_bool(CLICK_RATE);
         let (pool, seen) = (Rc::clone(&pool), Arc::clone(&seen));
         under_way.spawn_local(async move {
             seen.requests.fetch_add(1, Relaxed);
-            if show(&pool, body, clicks, &seen).await.is_err() {
+            if let Err(error) = show(&pool, body, &seen).await {
                 seen.errors.fetch_add(1, Relaxed);
+                seen.first_error.get_or_init(|| format!("{error:#}"));
             }
         });
     }
@@ -82,9 +92,10 @@ async fn publishers(target: SocketAddr, rate: u32, seed: u64, seen: Arc<Seen>, s
 }
 
 /// One view: ask the exchange, show the winners, load their pixels, perhaps click.
-async fn show(pool: &Pool, body: Vec<u8>, clicks: bool, seen: &Seen) -> Result<()> {
+async fn show(pool: &Pool, body: Vec<u8>, seen: &Seen) -> Result<()> {
     let (status, answer) = pool.send(Method::POST, "/openrtb2/auction", body).await?;
     if status == 204 {
+        seen.answered.fetch_add(1, Relaxed);
         return Ok(());
     }
     ensure!(status == 200, "the exchange answered {status}");
@@ -94,17 +105,23 @@ async fn show(pool: &Pool, body: Vec<u8>, clicks: bool, seen: &Seen) -> Result<(
     for bid in seats.flat_map(|seat| seat["bid"].as_array().into_iter().flatten()) {
         filled = true;
         let markup = bid["adm"].as_str().unwrap_or_default();
-        for pixel in urls(markup, "/t/imp?") {
+        let mut pixels = urls(markup, "/t/imp?").peekable();
+        ensure!(pixels.peek().is_some(), "an ad came without our pixel");
+        for pixel in pixels {
             let (status, _) = pool.send(Method::GET, pixel, Vec::new()).await?;
             ensure!(status == 200 || status == 204, "a pixel answered {status}");
-            seen.impressions.fetch_add(1, Relaxed);
         }
-        for link in urls(markup, "/t/click?").filter(|_| clicks).take(1) {
+        seen.impressions.fetch_add(1, Relaxed);
+        let Some(link) = urls(markup, "/t/click?").next() else {
+            continue;
+        };
+        if seen.clickable.fetch_add(1, Relaxed) % CLICK_EVERY == FIRST_CLICK {
             let (status, _) = pool.send(Method::GET, link, Vec::new()).await?;
             ensure!(status == 302, "a click answered {status}");
             seen.clicks.fetch_add(1, Relaxed);
         }
     }
+    seen.answered.fetch_add(1, Relaxed);
     seen.filled.fetch_add(u64::from(filled), Relaxed);
     Ok(())
 }

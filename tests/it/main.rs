@@ -12,6 +12,7 @@ mod bad_input;
 mod client;
 mod corpus;
 mod crash;
+mod demo;
 mod geo;
 mod live_change;
 mod node;

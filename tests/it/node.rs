@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-const BINARY: &str = env!("CARGO_BIN_EXE_gavel");
+pub const BINARY: &str = env!("CARGO_BIN_EXE_gavel");
 
 pub struct Node {
     process: Child,

@@ -12,7 +12,7 @@ use super::{Budget, BudgetState, Funding, Store, StoreError};
 use crate::currency::Currency;
 use crate::event::{Event, Fault, Outcome};
 use crate::money::Micros;
-use crate::statement::{Books, Period, Statement};
+use crate::statement::{Balances, Books, Period, Statement};
 use rusqlite::{
     Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
 };
@@ -216,6 +216,10 @@ impl Store for SqliteStore {
 
     fn budget(&self, key: &str) -> Result<Option<BudgetState>, StoreError> {
         Ok(budget_state(&self.connection, key)?.map(|(_, state)| state))
+    }
+
+    fn balances(&self) -> Result<Balances, StoreError> {
+        log::balances(&self.connection)
     }
 
     fn books(&self) -> Result<Books, StoreError> {

@@ -52,7 +52,8 @@ fn for_each(connection: &Connection, mut visit: impl FnMut(Logged)) -> Result<()
     Ok(())
 }
 
-fn balances(connection: &Connection) -> Result<Balances, StoreError> {
+/// The balances as they are kept.
+pub(super) fn balances(connection: &Connection) -> Result<Balances, StoreError> {
     let mut statement = connection.prepare("SELECT name, currency, debit, credit FROM account")?;
     let rows = statement.query_map([], read_balance)?;
     Ok(rows.collect::<Result<_, _>>()?)
