@@ -83,12 +83,9 @@ struct Second {
 
 fn line(of: &Second) -> String {
     let share = 100 * of.filled / of.answered.max(1);
-    let micros = |quantile| -> String {
-        let took: Duration = of.decisions.quantile(quantile);
-        match of.decisions.total() {
-            0 => "-".to_owned(),
-            _ => took.as_micros().to_string(),
-        }
+    let took = |quantile| match of.decisions.total() {
+        0 => "-".to_owned(),
+        _ => short(of.decisions.quantile(quantile)),
     };
     let sum = |prefix: &str| -> String {
         let named = |(account, currency): &(String, String)| {
@@ -102,15 +99,26 @@ fn line(of: &Second) -> String {
         format!("{}.{:02}", micros / 1_000_000, micros % 1_000_000 / 10_000)
     };
     format!(
-        "{:>4} s {:>5} req/s  fill {share:>3} %  decision p50 {:>4} p99 {:>4} µs  \
+        "{:>4} s {:>5} req/s  fill {share:>3}%  decision p50 {:>6} p99 {:>6}  \
          spend {:>7} €  publishers {:>7} €\n",
         of.number,
         of.requests,
-        micros(0.5),
-        micros(0.99),
+        took(0.5),
+        took(0.99),
         sum("advertiser:"),
         sum("publisher:"),
     )
+}
+
+/// A duration in at most six characters, so that a slow second stays within its columns.
+fn short(took: Duration) -> String {
+    let micros = took.as_micros();
+    match micros {
+        0..1_000 => format!("{micros} µs"),
+        1_000..10_000 => format!("{}.{} ms", micros / 1_000, micros % 1_000 / 100),
+        10_000..1_000_000 => format!("{} ms", micros / 1_000),
+        _ => format!("{} s", micros / 1_000_000),
+    }
 }
 
 #[cfg(test)]
@@ -146,10 +154,27 @@ mod tests {
         let line = line(&second());
         assert_eq!(
             line,
-            "3600 s 10000 req/s  fill  50 %  decision p50   10 p99   10 µs  \
+            "3600 s 10000 req/s  fill  50%  decision p50  10 µs p99  10 µs  \
              spend 1012.34 €  publishers    1.50 €\n"
         );
         assert!(line.trim_end().chars().count() <= 100);
+    }
+
+    #[test]
+    fn durations_take_six_characters() {
+        for (micros, expected) in [
+            (0, "0 µs"),
+            (999, "999 µs"),
+            (1_000, "1.0 ms"),
+            (9_999, "9.9 ms"),
+            (10_000, "10 ms"),
+            (999_999, "999 ms"),
+            (61_000_000, "61 s"),
+        ] {
+            let text = short(Duration::from_micros(micros));
+            assert_eq!(text, expected);
+            assert!(text.chars().count() <= 6);
+        }
     }
 
     #[test]
@@ -163,7 +188,7 @@ mod tests {
         };
         let line = line(&empty);
         assert!(
-            line.contains("fill   0 %  decision p50    - p99    - µs"),
+            line.contains("fill   0%  decision p50      - p99      -  spend"),
             "{line}"
         );
         assert!(line.contains("publishers    0.00 €"), "{line}");
