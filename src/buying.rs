@@ -67,6 +67,7 @@ impl Buying {
         let seed = self.random.borrow_mut().random();
         let mut scratch = self.scratch.borrow_mut();
         let scratch = &mut scratch;
+        // Two readings of the clock, about 50 ns, around the decision and never inside it.
         let begun = clock::now();
         let now = (clock::unix_ms(), seed);
         let decided = bidder::decide(body, &state, runtime, scratch, now, out);
@@ -96,11 +97,7 @@ impl LocalBidder for Local {
             return LocalAnswer::NoBid;
         };
         let mut answer = Vec::new();
-        // Two readings of the clock, about 50 ns, around the decision and never inside it.
-        let received = clock::now();
-        let decided = self.0.decide(&snapshot, exchange, body, &mut answer);
-        node.telemetry.bid.latency.record(clock::now() - received);
-        match decided {
+        match self.0.decide(&snapshot, exchange, body, &mut answer) {
             Ok(_) => {
                 out.extend_from_slice(&answer);
                 LocalAnswer::Bids
