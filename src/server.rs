@@ -27,6 +27,9 @@ const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0";
 /// # Errors
 /// Where the address cannot be bound.
 pub fn listen(address: SocketAddr, workers: usize) -> std::io::Result<Vec<std::net::TcpListener>> {
+    // Workers share the port, and so would another node of the same user, in silence: a socket
+    // that does not share tells whether somebody is there.
+    drop(std::net::TcpListener::bind(address)?);
     let first = bind(address)?;
     // With port 0 the system chooses; the other workers share its choice.
     let address = first.local_addr()?;

@@ -188,3 +188,20 @@ fn a_client_that_pipelines_or_speaks_slowly_is_served() {
     client.send(&body.as_bytes()[100..]);
     assert_eq!(client.answer().status, 200);
 }
+
+#[test]
+fn a_port_that_is_taken_is_not_shared() {
+    let node = Node::start(SMALL, "");
+    let folder = node.folder.join("second");
+    std::fs::create_dir_all(&folder).unwrap();
+    let config = format!(
+        "data.listen = \"{}\"\ncontrol.listen = \"127.0.0.1:0\"\nstorage.path = \"data\"\n",
+        node.data
+    );
+    std::fs::write(folder.join("gavel.toml"), config).unwrap();
+    let second = crate::node::gavel(&folder, &["serve", "--config", "gavel.toml"]);
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(!second.status.success());
+    let expected = format!("the data plane cannot listen on {}", node.data);
+    assert!(said.contains(&expected), "{said}");
+}
