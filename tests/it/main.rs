@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, and waits by the clock"
 )]
 
+mod audience;
 mod bad_input;
 mod client;
 mod corpus;
