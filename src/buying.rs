@@ -59,10 +59,10 @@ impl Buying {
             limits: node.settings.limits,
         };
         let runtime = Runtime {
-            reservations: &node.reservations,
-            book: &node.book,
+            reservations: &snapshot.purse.reservations,
+            book: &snapshot.purse.book,
             caps: &node.caps,
-            epoch: node.epoch,
+            epoch: snapshot.purse.epoch,
         };
         let seed = self.random.borrow_mut().random();
         let mut scratch = self.scratch.borrow_mut();

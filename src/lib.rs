@@ -15,6 +15,7 @@ pub mod keys;
 pub mod leases;
 pub mod node;
 pub mod publisher;
+pub mod purse;
 pub mod rates;
 pub mod resources;
 pub mod serve;

@@ -3,10 +3,11 @@
 use crate::clock;
 use crate::config::Settings;
 use crate::keys;
+use crate::purse::Purse;
 use crate::resources;
 use crate::snapshot::Snapshot;
 use crate::telemetry::Telemetry;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use arc_swap::ArcSwap;
 use bidder::{FrequencyCaps, Links};
 use control::resource::Resource;
@@ -16,7 +17,7 @@ use exchange::link::notice::{self, Inbox, Outbox};
 use ledger::store::{SqliteStore, Store};
 use ledger::token::Signer;
 use ledger::writer::Writer;
-use ledger::{Book, Reservations};
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,10 +40,6 @@ pub struct Node {
     pub snapshot: ArcSwap<Snapshot>,
     /// The ledger's writer.
     pub writer: Writer,
-    /// What this node may spend.
-    pub book: Arc<Book>,
-    /// What open bids hold.
-    pub reservations: Arc<Reservations>,
     /// Where notices to partners go.
     pub outbox: Outbox,
     /// The exchange's counters.
@@ -53,9 +50,9 @@ pub struct Node {
     pub caps: FrequencyCaps,
     /// Where exchanges reach the bidder.
     pub links: Links,
-    /// Which run of the node this is.
-    pub epoch: u32,
     published: AtomicBool,
+    /// Held as long as the node lives; the system frees it however the node ends.
+    _lock: File,
 }
 
 /// What only the starting thread needs.
@@ -81,19 +78,16 @@ impl Node {
     pub fn start(settings: Settings) -> Result<Started> {
         std::fs::create_dir_all(&settings.storage)
             .with_context(|| format!("{} cannot be made", settings.storage.display()))?;
+        let lock = lock(&settings.storage)?;
         let signer = keys::signer(settings.token_key_file.as_deref(), &settings.storage)?;
         let resources = resources::open(&settings.storage)?;
-        let now_s = i64::from(clock::unix_s());
-        let store = SqliteStore::open(&ledger_file(&settings.storage), now_s, hold_s(&resources)?)
-            .context("the ledger cannot be opened")?;
+        let store = open_ledger(&settings, &resources)?;
         let geo = settings.geo_database.as_deref().map(read_geo).transpose()?;
-        let epoch = store.epoch();
-        let book = Arc::new(Book::default());
-        let reservations = Arc::new(Reservations::new(settings.reservations));
+        let purse = Purse::new(store.epoch(), settings.reservations);
         let (writer, ledger) = Writer::start(
             Box::new(store),
-            Arc::clone(&book),
-            Arc::clone(&reservations),
+            Arc::clone(&purse.book),
+            Arc::clone(&purse.reservations),
             settings.storage_queue,
             settings.commit_window,
         );
@@ -105,7 +99,7 @@ impl Node {
             ..notice::Settings::default()
         };
         let (outbox, inbox) = notice::queue(notices, &counters);
-        let snapshot = Snapshot::empty(geo);
+        let snapshot = Snapshot::empty(purse, geo);
         let telemetry = Telemetry::install();
         crate::exposition::describe();
         let node = Node {
@@ -114,13 +108,11 @@ impl Node {
             snapshot: ArcSwap::from_pointee(snapshot),
             caps: FrequencyCaps::new(settings.frequency_entries),
             links: Links::new(&settings.public_url),
-            epoch,
             writer,
-            book,
-            reservations,
             outbox,
             counters,
             resources: Arc::new(resources),
+            _lock: lock,
             published: AtomicBool::new(false),
             settings,
         };
@@ -151,6 +143,31 @@ impl Node {
             .map(|(name, _)| name)
             .collect()
     }
+}
+
+/// Takes the storage directory for this node alone.
+fn lock(storage: &Path) -> Result<File> {
+    let file = storage.join("node.lock");
+    let what = || format!("{} cannot be opened", file.display());
+    let lock = File::create(&file).with_context(what)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => bail!(
+            "another node uses {}: stop it first, or give this one a directory of its own",
+            storage.display()
+        ),
+        Err(TryLockError::Error(error)) => Err(error).with_context(what),
+    }
+}
+
+/// Opens the books for a new run, which shuts out every earlier one.
+///
+/// # Errors
+/// Where the file cannot be opened or written.
+pub fn open_ledger(settings: &Settings, resources: &control::store::Store) -> Result<SqliteStore> {
+    let now_s = i64::from(clock::unix_s());
+    SqliteStore::open(&ledger_file(&settings.storage), now_s, hold_s(resources)?)
+        .context("the ledger cannot be opened")
 }
 
 /// For how long bids of an earlier run may still be billed from what it had leased: as long as

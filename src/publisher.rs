@@ -3,13 +3,15 @@
 
 use crate::audience::Audience;
 use crate::clock;
+use crate::config::Settings;
 use crate::keys;
 use crate::leases::Leases;
-use crate::node::Node;
+use crate::node::{self, Node};
+use crate::purse::Purse;
 use crate::rates::Rates;
 use crate::shutdown::Shutdown;
 use crate::snapshot::Snapshot;
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use bidder::exchange::{Billable, NoBidStyle, SeatUse};
 use bidder::notice::price::Form;
 use bidder::plan::{CampaignDay, LocalTime, Tick};
@@ -21,6 +23,7 @@ use exchange::Market;
 use exchange::catalog::Route;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use ledger::store::{SqliteStore, Store};
 use ledger::{BudgetKey, Day, RateTable};
 use metrics::gauge;
 use std::collections::{HashMap, HashSet};
@@ -61,11 +64,10 @@ pub struct Publisher {
 impl Publisher {
     /// The maintenance of `node`.
     pub fn new(node: Arc<Node>, rates: Rates) -> Self {
-        let settings = &node.settings;
-        let (least, share) = (settings.min_slice.0, settings.lease_share_percent);
-        let leases = Leases::new(Arc::clone(&node.book), least, share);
         let nothing = node.snapshot.load_full();
+        let leases = leases(&node.settings, &nothing.purse);
         let state = State {
+            purse: nothing.purse.clone(),
             rates: Arc::clone(&nothing.rates),
             rates_stale: false,
             market: Arc::clone(&nothing.market),
@@ -120,6 +122,9 @@ impl Publisher {
     fn turn(&mut self, report: &dyn Fn(&anyhow::Error)) -> Result<()> {
         let now_s = clock::unix_s();
         let now = Timestamp::from_millisecond(clock::unix_ms())?;
+        if !self.node.writer.is_healthy() {
+            self.reopen()?;
+        }
         let generation = self.node.resources.generation()?;
         let heard = self.listen(now)?;
         let rated = self.rate(now, report);
@@ -131,10 +136,33 @@ impl Publisher {
         let balanced = self.leases.balance(&self.node.writer, i64::from(now_s));
         balanced.context("the ledger has ended")??;
         self.plan(now)?;
-        self.node.reservations.sweep(&self.node.book, now_s, SWEEP);
+        let purse = &self.state.purse;
+        purse.reservations.sweep(&purse.book, now_s, SWEEP);
         // A generation is freed here, by its last owner, once every request has moved on.
         self.retired.retain(|old| Arc::strong_count(old) > 1);
         self.sweep_caps(now_s);
+        Ok(())
+    }
+
+    /// Begins a new run after a commit has failed: the books are opened again, what the failed
+    /// run had leased stays with its bids, and all budgets are leased anew.
+    fn reopen(&mut self) -> Result<()> {
+        let node = &self.node;
+        let last = SqliteStore::last_run(&node::ledger_file(&node.settings.storage))?;
+        ensure!(
+            last == self.state.purse.epoch,
+            "another process has opened the ledger in {}: this node has stopped bidding",
+            node.settings.storage.display()
+        );
+        let store = node::open_ledger(&node.settings, &node.resources)?;
+        let purse = Purse::new(store.epoch(), node.settings.reservations);
+        let (book, open) = (Arc::clone(&purse.book), Arc::clone(&purse.reservations));
+        let reopened = node.writer.reopen(Box::new(store), book, open);
+        ensure!(reopened, "the ledger has ended");
+        self.leases = leases(&node.settings, &purse);
+        self.state.purse = purse;
+        // Everything is compiled again, into places of the new purse.
+        self.generation = None;
         Ok(())
     }
 
@@ -202,6 +230,7 @@ impl Publisher {
             (seller.id.clone(), caller(seller, form))
         });
         self.state = State {
+            purse: self.state.purse.clone(),
             rates,
             rates_stale: self.state.rates_stale,
             market: Arc::new(market),
@@ -296,7 +325,7 @@ impl Publisher {
             advertisers: &clocks,
             campaigns: &campaigns,
         };
-        let plan = Plan::next(catalog, &self.node.book, &mut self.pacers, tick);
+        let plan = Plan::next(catalog, &self.state.purse.book, &mut self.pacers, tick);
         let before = self.node.snapshot.load_full();
         let next = Snapshot {
             market: Arc::clone(&self.state.market),
@@ -306,6 +335,7 @@ impl Publisher {
             audience: Arc::clone(&self.audience),
             exchanges: Arc::clone(&self.state.exchanges),
             rates: Arc::clone(&self.state.rates),
+            purse: self.state.purse.clone(),
         };
         drop(before);
         self.retired.push(self.node.publish(Arc::new(next)));
@@ -332,6 +362,7 @@ impl Told {
 
 /// What was compiled last.
 struct State {
+    purse: Purse,
     rates: Arc<RateTable>,
     rates_stale: bool,
     market: Arc<Market>,
@@ -340,6 +371,11 @@ struct State {
     zones: Vec<TimeZone>,
     /// Campaigns in the catalog's order, with the place of their advertiser.
     campaigns: Vec<(String, usize)>,
+}
+
+fn leases(settings: &Settings, purse: &Purse) -> Leases {
+    let (least, share) = (settings.min_slice.0, settings.lease_share_percent);
+    Leases::new(Arc::clone(&purse.book), least, share)
 }
 
 /// This node's bidder as a partner of this node's exchange.

@@ -2,6 +2,7 @@
 //! sees one state of everything.
 
 use crate::audience::Audience;
+use crate::purse::Purse;
 use bidder::{Catalog, Exchange, Plan};
 use exchange::Market;
 use exchange::enrich::GeoDatabase;
@@ -25,11 +26,13 @@ pub struct Snapshot {
     pub exchanges: Arc<HashMap<String, Exchange>>,
     /// Rates of the day.
     pub rates: Arc<RateTable>,
+    /// What may be spent; the catalog's budgets are places in it.
+    pub purse: Purse,
 }
 
 impl Snapshot {
     /// Nothing is sold and nobody buys.
-    pub fn empty(geo: Option<Arc<GeoDatabase>>) -> Self {
+    pub fn empty(purse: Purse, geo: Option<Arc<GeoDatabase>>) -> Self {
         let rates = Arc::new(RateTable::new(Currency(*b"EUR"), &[], ""));
         let market = Market::compile(
             exchange::catalog::Catalog::default(),
@@ -47,6 +50,7 @@ impl Snapshot {
             audience: Arc::new(Audience::empty()),
             exchanges: Arc::default(),
             rates,
+            purse,
         }
     }
 }

@@ -2,8 +2,8 @@
 //! each sender after the commit.
 //!
 //! The queue is bounded; when it is full the sender is told so at once. After a failed commit the
-//! writer refuses everything: what the database holds is then unknown, and a retry as if nothing
-//! had happened could charge twice. Whatever happens to the thread, every event is answered.
+//! writer refuses everything until the books are opened again: what the database holds is then
+//! unknown, and a retry as if nothing had happened could charge twice. Whatever happens to the thread, every event is answered.
 
 use crate::event::{Event, Fault, Outcome, Refusal};
 use crate::lease::Book;
@@ -29,7 +29,15 @@ enum Command {
     Record(Box<Event>, Pending),
     Refuse(Box<Event>, Fault, Pending),
     Work(Work),
+    Reopen(Box<Run>),
     Stop,
+}
+
+/// What a run of the node writes to and spends from.
+struct Run {
+    store: Box<dyn Store + Send>,
+    book: Arc<Book>,
+    reservations: Arc<Reservations>,
 }
 
 /// An answer that is owed. One that is dropped, with the queue or by a panic, answers too.
@@ -76,15 +84,17 @@ impl Writer {
         let (queue, commands) = sync_channel(capacity);
         let healthy = Arc::new(AtomicBool::new(true));
         let mut state = State {
-            store,
-            book,
-            reservations,
+            run: Run {
+                store,
+                book,
+                reservations,
+            },
             healthy: Arc::clone(&healthy),
             window,
         };
         let thread = std::thread::Builder::new()
             .name("ledger".to_owned())
-            .spawn(move || state.run(&commands))
+            .spawn(move || state.work(&commands))
             .expect("the system can start the ledger's thread");
         (Self { queue, healthy }, thread)
     }
@@ -115,7 +125,7 @@ impl Writer {
             Command::Record(_, pending) | Command::Refuse(_, _, pending) => {
                 pending.answer(Err(refusal));
             }
-            Command::Work(_) | Command::Stop => {}
+            Command::Work(_) | Command::Reopen(_) | Command::Stop => {}
         }
     }
 
@@ -145,6 +155,25 @@ impl Writer {
         self.healthy.load(Ordering::Acquire)
     }
 
+    /// Puts books that were opened anew in the place of those that failed, with the leases and
+    /// reservations of the run that begins with them. Bids of the run before are billed from
+    /// what the ledger has frozen of it. Says whether the writer is still there.
+    pub fn reopen(
+        &self,
+        store: Box<dyn Store + Send>,
+        book: Arc<Book>,
+        reservations: Arc<Reservations>,
+    ) -> bool {
+        let run = Run {
+            store,
+            book,
+            reservations,
+        };
+        let sent = self.queue.send(Command::Reopen(Box::new(run)));
+        // What is queued before it is refused; the run has begun when a call is answered.
+        sent.is_ok() && self.call(|_| ()).is_some()
+    }
+
     /// Asks the writer to end after what is queued.
     pub fn stop(&self) {
         // A writer that has ended needs no telling.
@@ -166,21 +195,20 @@ fn refusing(event: Box<Event>, fault: Fault, pending: Pending, healthy: Arc<Atom
 }
 
 struct State {
-    store: Box<dyn Store + Send>,
-    book: Arc<Book>,
-    reservations: Arc<Reservations>,
+    run: Run,
     healthy: Arc<AtomicBool>,
     window: Duration,
 }
 
 impl State {
-    fn run(&mut self, commands: &Receiver<Command>) {
+    fn work(&mut self, commands: &Receiver<Command>) {
         let mut events = Vec::new();
         let mut replies = Vec::new();
         while let Ok(first) = commands.recv() {
             let mut next = Some(first);
             let mut stop = false;
             let mut work = None;
+            let mut reopened = None;
             while let Some(command) = next.take() {
                 match command {
                     Command::Record(event, reply) => {
@@ -192,9 +220,10 @@ impl State {
                         work = Some(refusing(event, fault, pending, healthy));
                     }
                     Command::Work(job) => work = Some(job),
+                    Command::Reopen(run) => reopened = Some(run),
                     Command::Stop => stop = true,
                 }
-                if work.is_some() || stop || events.len() >= BATCH {
+                if work.is_some() || reopened.is_some() || stop || events.len() >= BATCH {
                     break;
                 }
                 // The first event waits for company once; the others take what is there.
@@ -207,7 +236,11 @@ impl State {
             }
             self.commit(&mut events, &mut replies);
             if let Some(work) = work.filter(|_| self.healthy.load(Ordering::Acquire)) {
-                work(self.store.as_mut());
+                work(self.run.store.as_mut());
+            }
+            if let Some(run) = reopened {
+                self.run = *run;
+                self.healthy.store(true, Ordering::Release);
             }
             if stop {
                 return;
@@ -231,7 +264,12 @@ impl State {
         if !self.healthy.load(Ordering::Acquire) {
             return refused();
         }
-        let (book, reservations, epoch) = (&self.book, &self.reservations, self.store.epoch());
+        let Run {
+            store,
+            book,
+            reservations,
+        } = &mut self.run;
+        let epoch = store.epoch();
         let mut funding = |event: &Event, cost: Micros| match event.reservation {
             Some((of, id)) if of == epoch => {
                 let settled = reservations.settle(book, id, cost);
@@ -243,7 +281,6 @@ impl State {
             // A run of the future is a file put back from a backup; there is nothing to draw on.
             Some(_) | None => Funding::Late,
         };
-        let store = self.store.as_mut();
         let applied = catch_unwind(AssertUnwindSafe(|| store.apply(events, &mut funding)));
         if let Ok(Ok(outcomes)) = applied {
             return outcomes.into_iter().map(Ok).collect();

@@ -5,6 +5,7 @@ use super::worker::Worker;
 use crate::clock;
 use crate::http::{self, Answer, Problem};
 use crate::node::Node;
+use crate::purse::Purse;
 use audience::UserKey;
 use bidder::catalog::line_item_key;
 use bidder::notice::{self, Fields, Notice};
@@ -83,14 +84,14 @@ pub(super) async fn settle(
             return Err(Problem::new(StatusCode::BAD_REQUEST, "p", detail));
         }
         (Outcome::Recorded, event::Kind::Loss) => {
-            end(&worker.node, claims, |node, id| {
-                node.reservations.release(&node.book, id);
+            end(&worker.node, claims, |purse, id| {
+                purse.reservations.release(&purse.book, id);
             });
             uncount(&worker.node.caps, claims, expires_at);
         }
         (Outcome::Recorded, event::Kind::Win) => {
-            end(&worker.node, claims, |node, id| {
-                node.reservations.narrow(&node.book, id, price);
+            end(&worker.node, claims, |purse, id| {
+                purse.reservations.narrow(&purse.book, id, price);
             });
         }
         (Outcome::Recorded, event::Kind::Impression)
@@ -126,11 +127,12 @@ fn refused(
 }
 
 /// Does something to the reservation of a bid, where it is one of this run of the node.
-fn end(node: &Node, claims: &Claims<'_>, how: impl FnOnce(&Node, ReservationId)) {
+fn end(node: &Node, claims: &Claims<'_>, how: impl FnOnce(&Purse, ReservationId)) {
+    let purse = &node.snapshot.load().purse;
     if let Some((epoch, slot, generation)) = claims.reservation
-        && epoch == node.epoch
+        && epoch == purse.epoch
     {
-        how(node, ReservationId { slot, generation });
+        how(purse, ReservationId { slot, generation });
     }
 }
 

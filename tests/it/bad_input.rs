@@ -205,3 +205,18 @@ fn a_port_that_is_taken_is_not_shared() {
     let expected = format!("the data plane cannot listen on {}", node.data);
     assert!(said.contains(&expected), "{said}");
 }
+
+#[test]
+fn a_directory_that_another_node_uses_is_not_shared() {
+    let node = Node::start(SMALL, "");
+    let second = crate::node::gavel(&node.folder, &["serve", "--config", "gavel.toml"]);
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(!second.status.success());
+    assert!(
+        said.contains("another node uses") && said.contains("data"),
+        "{said}"
+    );
+    // The first one was not disturbed.
+    let answer = node.client().get("/readyz");
+    assert_eq!(answer.status, 200);
+}

@@ -14,6 +14,7 @@ mod client;
 mod corpus;
 mod crash;
 mod demo;
+mod disk;
 mod geo;
 mod live_change;
 mod node;

@@ -21,6 +21,30 @@ pub struct Node {
 impl Node {
     /// Starts a node on `resources` (TOML for `gavel apply`) with further configuration.
     pub fn start(resources: &str, configuration: &str) -> Self {
+        Self::start_by(resources, configuration, Command::new(BINARY))
+    }
+
+    /// As [`Node::start`], with files of at most `bytes` until [`Node::allow_files`]: to the node
+    /// it is a full disk.
+    pub fn start_limited(resources: &str, configuration: &str, bytes: u64) -> Self {
+        // Without the signal the write fails, as it does on a full disk.
+        let mut program = Command::new("sh");
+        let script = "trap '' XFSZ; limit=$1; shift; \
+                      exec prlimit --fsize=$limit:unlimited -- \"$@\"";
+        program.args(["-c", script, "sh", &bytes.to_string(), BINARY]);
+        Self::start_by(resources, configuration, program)
+    }
+
+    /// Lets the files of a limited node grow.
+    pub fn allow_files(&self) {
+        let pid = self.process.id().to_string();
+        let allowed = Command::new("prlimit")
+            .args(["--fsize=unlimited", "--pid", &pid])
+            .status();
+        assert!(allowed.unwrap().success());
+    }
+
+    fn start_by(resources: &str, configuration: &str, program: Command) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("gavel-it-{}-{number}", std::process::id()));
@@ -46,7 +70,7 @@ impl Node {
             "{}",
             String::from_utf8_lossy(&applied.stderr)
         );
-        Self::serve(folder, admin_key)
+        Self::serve(program, folder, admin_key)
     }
 
     /// Kills the node as a power cut would, and starts it again on the same directory.
@@ -63,7 +87,11 @@ impl Node {
 
     /// Starts a killed node again, and returns when it is ready.
     pub fn restart(&mut self) {
-        let next = Self::serve(self.folder.clone(), self.admin_key.clone());
+        let next = Self::serve(
+            Command::new(BINARY),
+            self.folder.clone(),
+            self.admin_key.clone(),
+        );
         // The old one is dropped without its folder, which is the new one's too.
         drop(std::mem::replace(self, next).disown());
     }
@@ -73,8 +101,8 @@ impl Node {
         self
     }
 
-    fn serve(folder: PathBuf, admin_key: String) -> Self {
-        let mut process = Command::new(BINARY)
+    fn serve(mut program: Command, folder: PathBuf, admin_key: String) -> Self {
+        let mut process = program
             .args(["serve", "--config", "gavel.toml"])
             .current_dir(&folder)
             .stdout(Stdio::piped())

@@ -90,6 +90,16 @@ impl SqliteStore {
         })
     }
 
+    /// The number of the run that opened the books of a file last.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn last_run(path: &Path) -> Result<u32, StoreError> {
+        let store = Self::read(path)?;
+        let sql = "SELECT value FROM meta WHERE name = 'epoch'";
+        Ok(store.connection.query_row(sql, [], |row| row.get(0))?)
+    }
+
     /// Remembers whose state changed. Bounded by the budgets that the file knows.
     fn note<'k>(&mut self, keys: impl IntoIterator<Item = &'k String>) {
         for key in keys {
