@@ -210,20 +210,16 @@ fn sign(
         partner: if terms.test { TEST_PARTNER } else { "" },
         url: "",
     };
-    let signer = snapshot.signer;
+    let draft = snapshot.signer.draft(&claims);
     tokens.notice.clear();
-    signer.sign(Purpose::Notice, &claims, &mut tokens.notice);
+    draft.sign(Purpose::Notice, "", &mut tokens.notice);
     tokens.impression.clear();
     if creative.markup.impressions() {
-        signer.sign(Purpose::Impression, &claims, &mut tokens.impression);
+        draft.sign(Purpose::Impression, "", &mut tokens.impression);
     }
     tokens.click.clear();
     if creative.markup.clicks() {
-        let claims = Claims {
-            url: &creative.landing_page,
-            ..claims
-        };
-        signer.sign(Purpose::Click, &claims, &mut tokens.click);
+        draft.sign(Purpose::Click, &creative.landing_page, &mut tokens.click);
     }
 }
 

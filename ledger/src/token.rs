@@ -184,17 +184,30 @@ impl Signer {
 
     /// Appends the text of a token to `out`.
     pub fn sign(&self, purpose: Purpose, claims: &Claims<'_>, out: &mut Vec<u8>) {
+        self.draft(claims).sign(purpose, claims.url, out);
+    }
+
+    /// Begins the tokens of one bid, which differ in purpose and URL only: what they share is
+    /// written and hashed once. The URL of `claims` is left out.
+    pub fn draft(&self, claims: &Claims<'_>) -> Draft {
         let (id, mac) = &self.keys[0];
-        let mut payload = Payload::new(*id);
-        payload.claims(claims);
-        let signature = signature(mac, purpose, payload.bytes());
-        payload.put(&signature);
-        let start = out.len();
-        out.resize(start + payload.bytes().len().div_ceil(3) * 4, 0);
-        let written = URL_SAFE_NO_PAD
-            .encode_slice(payload.bytes(), &mut out[start..])
-            .expect("base64 needs four bytes for three");
-        out.truncate(start + written);
+        let mut payload = Payload::new();
+        payload.claims(*id, claims);
+        let bytes = payload.bytes();
+        let mut mac = mac.clone();
+        mac.update(bytes);
+        // Base64 takes three bytes at a time; what is left over is written with the rest.
+        let (whole, over) = bytes.split_at(bytes.len() / 3 * 3);
+        let mut text = Vec::with_capacity(whole.len() / 3 * 4);
+        encode(whole, &mut text);
+        let mut rest = [0; 2];
+        rest[..over.len()].copy_from_slice(over);
+        Draft {
+            mac,
+            text,
+            rest,
+            over: over.len(),
+        }
     }
 
     /// Reads a token into `buffer`, refusing one that is not ours, not for `purpose`, or not
@@ -230,8 +243,8 @@ impl Signer {
             .find(|(known, _)| known == id)
             .ok_or(Rejected::UnknownKey)?;
         let mut expected = mac.clone();
-        expected.update(&[purpose as u8]);
         expected.update(payload);
+        expected.update(&[purpose as u8]);
         expected
             .verify_truncated_left(given)
             .map_err(|_| Rejected::Forged)?;
@@ -244,12 +257,39 @@ impl Signer {
     }
 }
 
-fn signature(mac: &Hmac<Sha256>, purpose: Purpose, payload: &[u8]) -> [u8; SIGNATURE] {
-    let mut mac = mac.clone();
-    mac.update(&[purpose as u8]);
-    mac.update(payload);
-    let full = mac.finalize().into_bytes();
-    std::array::from_fn(|index| full[index])
+/// What the tokens of one bid share, see [`Signer::draft`].
+pub struct Draft {
+    mac: Hmac<Sha256>,
+    text: Vec<u8>,
+    rest: [u8; 2],
+    over: usize,
+}
+
+impl Draft {
+    /// Appends the text of the token for `purpose` with `url` to `out`.
+    pub fn sign(&self, purpose: Purpose, url: &str, out: &mut Vec<u8>) {
+        let mut tail = Payload::new();
+        tail.put(&self.rest[..self.over]);
+        tail.text(url);
+        let mut mac = self.mac.clone();
+        mac.update(&tail.bytes()[self.over..]);
+        // The last byte, so that the purposes share all that is before it.
+        mac.update(&[purpose as u8]);
+        let full = mac.finalize().into_bytes();
+        tail.put(&full[..SIGNATURE]);
+        out.extend_from_slice(&self.text);
+        encode(tail.bytes(), out);
+    }
+}
+
+/// Appends bytes as URL-safe base64.
+fn encode(bytes: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    out.resize(start + bytes.len().div_ceil(3) * 4, 0);
+    let written = URL_SAFE_NO_PAD
+        .encode_slice(bytes, &mut out[start..])
+        .expect("base64 needs four bytes for three");
+    out.truncate(start + written);
 }
 
 #[cfg(test)]
@@ -357,6 +397,32 @@ mod tests {
                     .verify(Purpose::Notice, &text[..end], 0, &mut buffer)
                     .is_err()
             );
+        }
+    }
+
+    #[test]
+    fn a_draft_signs_what_a_whole_token_would() {
+        let signer = Signer::new(&[(1, [9; 32])]);
+        // Every remainder of three, and payloads that do not fit on the stack.
+        for length in [0, 1, 2, 3, 600, 601, 602] {
+            let auction = "x".repeat(length);
+            let claims = Claims {
+                auction: &auction,
+                ..claims()
+            };
+            let draft = signer.draft(&claims);
+            for (purpose, url) in [
+                (Purpose::Notice, ""),
+                (Purpose::Click, "https://a.example/"),
+            ] {
+                let mut text = Vec::new();
+                draft.sign(purpose, url, &mut text);
+                let text = String::from_utf8(text).unwrap();
+                assert_eq!(text, signed(&signer, purpose, &Claims { url, ..claims }));
+                let mut buffer = Vec::new();
+                let read = signer.verify(purpose, &text, 0, &mut buffer);
+                assert_eq!(read, Ok(Claims { url, ..claims }));
+            }
         }
     }
 

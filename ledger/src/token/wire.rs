@@ -12,14 +12,12 @@ pub(super) struct Payload {
 }
 
 impl Payload {
-    pub(super) fn new(key: u8) -> Self {
-        let mut payload = Self {
+    pub(super) fn new() -> Self {
+        Self {
             inline: [0; 512],
             length: 0,
             spilled: Vec::new(),
-        };
-        payload.put(&[VERSION, key]);
-        payload
+        }
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
@@ -43,14 +41,16 @@ impl Payload {
         self.spilled.extend_from_slice(bytes);
     }
 
-    fn text(&mut self, text: &str) {
+    pub(super) fn text(&mut self, text: &str) {
         // A length takes two bytes; what exceeds them cannot come from a bounded request.
         let cut = text.floor_char_boundary(usize::from(u16::MAX));
         self.put(&(cut as u16).to_le_bytes());
         self.put(&text.as_bytes()[..cut]);
     }
 
-    pub(super) fn claims(&mut self, claims: &Claims<'_>) {
+    /// All but the URL, which comes last.
+    pub(super) fn claims(&mut self, key: u8, claims: &Claims<'_>) {
+        self.put(&[VERSION, key]);
         self.put(&[claims.side as u8]);
         self.put(&claims.expires_at.to_le_bytes());
         self.put(&claims.key);
@@ -78,7 +78,6 @@ impl Payload {
             claims.publisher,
             claims.placement,
             claims.partner,
-            claims.url,
         ] {
             self.text(text);
         }
