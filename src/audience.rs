@@ -34,13 +34,18 @@ impl Audience {
         }
     }
 
-    /// Reads `path` into the generation after this one, or `None` where the file has not changed
+    /// Reads `path` into the generation after this one, its users keyed under `seed`, or `None` where the file has not changed
     /// since.
     ///
     /// # Errors
     /// Where the file cannot be read, holds nothing usable, or has less than half the users of
     /// this generation and `allow_shrink` is off. This generation then stays in use.
-    pub fn next(&self, path: &Path, allow_shrink: bool) -> Result<Option<(Arc<Self>, Report)>> {
+    pub fn next(
+        &self,
+        path: &Path,
+        seed: KeySeed,
+        allow_shrink: bool,
+    ) -> Result<Option<(Arc<Self>, Report)>> {
         let what = || format!("the audience file {}", path.display());
         let metadata = std::fs::metadata(path).with_context(what)?;
         let seen = Some((metadata.modified().with_context(what)?, metadata.len()));
@@ -49,7 +54,7 @@ impl Audience {
         }
         let mut names = self.names.clone();
         let mut builder = Builder::new(Limits::default());
-        let report = feed(path, &mut names, &mut builder).with_context(what)?;
+        let report = feed(path, seed, &mut names, &mut builder).with_context(what)?;
         let generation = Generation(self.lookup.generation().0 + 1);
         let lookup = builder.finish(generation).with_context(what)?;
         if report.refused() > 0 && report.users == 0 {
@@ -78,18 +83,17 @@ impl Audience {
     }
 }
 
-fn feed(path: &Path, names: &mut SegmentNames, builder: &mut Builder) -> Result<Report> {
+fn feed(
+    path: &Path,
+    seed: KeySeed,
+    names: &mut SegmentNames,
+    builder: &mut Builder,
+) -> Result<Report> {
     let csv = path
         .extension()
         .is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
     let format = if csv { Format::Csv } else { Format::Tabs };
-    let mut ingest = Ingest::new(
-        format,
-        KeySeed::default(),
-        LineLimits::default(),
-        names,
-        builder,
-    );
+    let mut ingest = Ingest::new(format, seed, LineLimits::default(), names, builder);
     let mut file = File::open(path)?;
     let mut chunk = vec![0; 256 * 1024];
     loop {
@@ -105,6 +109,8 @@ fn feed(path: &Path, names: &mut SegmentNames, builder: &mut Builder) -> Result<
 mod tests {
     use super::*;
 
+    const SEED: KeySeed = KeySeed(1);
+
     fn file(name: &str, text: &str) -> std::path::PathBuf {
         let path = std::env::temp_dir().join(format!("gavel-{}-{name}", std::process::id()));
         std::fs::write(&path, text).unwrap();
@@ -115,21 +121,24 @@ mod tests {
     fn a_generation_follows_another_unless_it_shrinks() {
         let four = "userid\t1\ta\nuserid\t2\ta\nuserid\t3\ta,b\nuserid\t4\tb\n";
         let path = file("shrink", four);
-        let (first, report) = Audience::empty().next(&path, false).unwrap().unwrap();
+        let (first, report) = Audience::empty().next(&path, SEED, false).unwrap().unwrap();
         assert_eq!((first.lookup.users(), report.users), (4, 4));
         assert!(
-            first.next(&path, false).unwrap().is_none(),
+            first.next(&path, SEED, false).unwrap().is_none(),
             "an unchanged file is not read"
         );
 
         let again = file("one", "userid\t1\tb\n");
-        assert!(first.next(&again, false).is_err());
-        let (second, _) = first.next(&again, true).unwrap().unwrap();
+        assert!(first.next(&again, SEED, false).is_err());
+        let (second, _) = first.next(&again, SEED, true).unwrap().unwrap();
         assert_eq!(second.lookup.users(), 1);
         assert_eq!(second.names.get("b"), first.names.get("b"), "ids stay");
 
         let broken = file("broken", "nonsense\n");
-        let error = format!("{:#}", first.next(&broken, true).map(|_| ()).unwrap_err());
+        let error = format!(
+            "{:#}",
+            first.next(&broken, SEED, true).map(|_| ()).unwrap_err()
+        );
         assert!(error.contains("line 1"), "{error}");
         for path in [path, again, broken] {
             std::fs::remove_file(path).unwrap();

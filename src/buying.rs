@@ -4,7 +4,6 @@
 use crate::clock;
 use crate::node::Node;
 use crate::snapshot::Snapshot;
-use audience::KeySeed;
 use bidder::{Decided, DecisionScratch, Exchange, NoBid, Outcome, Runtime};
 use exchange::fanout::{LocalAnswer, LocalBidder};
 use rand::rngs::SmallRng;
@@ -51,7 +50,7 @@ impl Buying {
             catalog: &snapshot.catalog,
             plan: &snapshot.plan,
             audience: &snapshot.audience.lookup,
-            seed: KeySeed::default(),
+            seed: node.user_seed,
             signer: &node.signer,
             links: &node.links,
             rates: Some(&snapshot.rates),

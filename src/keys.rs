@@ -2,6 +2,7 @@
 //! comes from a file that the operator names, or is made once and kept in the storage directory.
 
 use anyhow::{Context, Result, bail, ensure};
+use audience::KeySeed;
 use bidder::notice::price::Seal;
 use control::access::hexadecimal;
 use ledger::token::Signer;
@@ -83,6 +84,23 @@ pub fn read_signer(path: &Path) -> Result<Signer> {
         );
     }
     Ok(Signer::new(&keys))
+}
+
+/// The secret seed of user keys, made at the first start and kept in the storage directory: keys
+/// of one node tell another nothing, and nobody can aim ids at one place of a table.
+///
+/// # Errors
+/// Where it cannot be read or written, or is not 16 hexadecimal digits.
+pub fn user_seed(storage: &Path) -> Result<KeySeed> {
+    let path = storage.join("users.seed");
+    if !path.exists() {
+        write_secret(&path, &hexadecimal(&random_key()?[..8]))?;
+    }
+    let text = fs::read_to_string(&path)
+        .with_context(|| format!("the seed of users in {} cannot be read", path.display()))?;
+    let seed = u64::from_str_radix(text.trim(), 16)
+        .with_context(|| format!("{}: expected 16 hexadecimal digits", path.display()))?;
+    Ok(KeySeed(seed))
 }
 
 fn parse_key(line: &str) -> Result<(u8, [u8; 32])> {

@@ -9,6 +9,7 @@ use crate::snapshot::Snapshot;
 use crate::telemetry::Telemetry;
 use anyhow::{Context, Result, bail};
 use arc_swap::ArcSwap;
+use audience::KeySeed;
 use bidder::{FrequencyCaps, Links};
 use control::resource::Resource;
 use exchange::counters::Counters;
@@ -48,6 +49,8 @@ pub struct Node {
     pub resources: Arc<control::store::Store>,
     /// Impressions by user.
     pub caps: FrequencyCaps,
+    /// The seed under which users are known.
+    pub user_seed: KeySeed,
     /// Where exchanges reach the bidder.
     pub links: Links,
     published: AtomicBool,
@@ -107,6 +110,7 @@ impl Node {
             signer: Arc::new(signer),
             snapshot: ArcSwap::from_pointee(snapshot),
             caps: FrequencyCaps::new(settings.frequency_entries),
+            user_seed: keys::user_seed(&settings.storage)?,
             links: Links::new(&settings.public_url),
             writer,
             outbox,

@@ -253,7 +253,8 @@ impl Publisher {
             return Ok(false);
         }
         self.audience_due = now + settings.audience_poll;
-        let Some((next, _)) = self.audience.next(path, settings.audience_allow_shrink)? else {
+        let (seed, shrink) = (self.node.user_seed, settings.audience_allow_shrink);
+        let Some((next, _)) = self.audience.next(path, seed, shrink)? else {
             return Ok(false);
         };
         self.audience = next;
