@@ -1,10 +1,12 @@
 //! The maintenance thread: watches for changes, compiles, balances leases, and publishes what
 //! the data plane reads. It frees what nobody reads any more, so that no serving thread does.
 
+mod partners;
+
+use self::partners::{caller, own_bidder, price_form};
 use crate::audience::Audience;
 use crate::clock;
 use crate::config::Settings;
-use crate::keys;
 use crate::leases::Leases;
 use crate::node::{self, Node};
 use crate::purse::Purse;
@@ -12,22 +14,18 @@ use crate::rates::Rates;
 use crate::shutdown::Shutdown;
 use crate::snapshot::Snapshot;
 use anyhow::{Context, Result, anyhow, ensure};
-use bidder::exchange::{Billable, NoBidStyle, SeatUse};
 use bidder::notice::price::Form;
 use bidder::plan::{CampaignDay, LocalTime, Tick};
 use bidder::{Catalog, Exchange, Pacers, Plan};
 use control::civil::civil;
-use control::compile::{Seller, compile};
-use control::resource::exchange::{self as resource, BillableEvent, PriceForm};
+use control::compile::compile;
 use exchange::Market;
-use exchange::catalog::Route;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use ledger::store::{SqliteStore, Store};
 use ledger::{BudgetKey, Day, RateTable};
 use metrics::gauge;
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -377,58 +375,4 @@ struct State {
 fn leases(settings: &Settings, purse: &Purse) -> Leases {
     let (least, share) = (settings.min_slice.0, settings.lease_share_percent);
     Leases::new(Arc::clone(&purse.book), least, share)
-}
-
-/// This node's bidder as a partner of this node's exchange.
-fn own_bidder(exchange: &str) -> exchange::catalog::Partner {
-    exchange::catalog::Partner {
-        id: LOCAL_BIDDER.into(),
-        name: format!("the bidder of {exchange}").into(),
-        route: Route::Local,
-        openrtb: openrtb::VERSION.into(),
-        max_qps: 0,
-        max_connections: 1,
-        timeout_ms: 1_000,
-        seats: Vec::new(),
-        formats: Vec::new(),
-        sizes: Vec::new(),
-        countries: Vec::new(),
-        excluded_countries: Vec::new(),
-    }
-}
-
-/// The settings of an exchange that calls the bidder.
-fn caller(seller: &Seller, price: Form) -> Exchange {
-    let settings = &seller.settings;
-    Exchange {
-        billable: match settings.billable_event {
-            BillableEvent::Burl => Billable::Burl,
-            BillableEvent::Win => Billable::Win,
-            BillableEvent::Impression => Billable::Impression,
-        },
-        reservation_s: settings.expiry_s.0,
-        tmax_margin_ms: settings.tmax_margin_ms.0,
-        no_bid: match settings.no_bid {
-            resource::NoBidStyle::Empty => NoBidStyle::Empty,
-            resource::NoBidStyle::Body => NoBidStyle::Body,
-        },
-        seat: settings.seat.as_ref().map_or(SeatUse::Advertiser, |seat| {
-            SeatUse::Single((&*seat.0).into())
-        }),
-        price,
-        ..Exchange::new(&seller.id, settings.currency.0)
-    }
-}
-
-/// How an exchange writes prices, with its keys where it seals them.
-fn price_form(seller: &Seller, price_keys: Option<&Path>) -> Result<Form> {
-    Ok(match seller.settings.price {
-        PriceForm::Cpm => Form::Cpm,
-        PriceForm::CpmMicros => Form::CpmMicros,
-        PriceForm::PerImpression => Form::PerImpression,
-        PriceForm::Sealed => {
-            let folder = price_keys.context("the configuration has no bidder.price_keys")?;
-            Form::Sealed(Some(Arc::new(keys::price_seal(folder, &seller.id)?)))
-        }
-    })
 }
