@@ -100,8 +100,16 @@ pub fn requests(kind: Kind, options: Options) -> impl Iterator<Item = String> {
 /// A file cannot be written.
 pub fn write(dir: &Path, options: Options) -> io::Result<Vec<Written>> {
     fs::create_dir_all(dir)?;
-    let file = |kind: Kind| write_lines(&dir.join(kind.file_name()), requests(kind, options));
+    let file = |kind: Kind| write_kind(&dir.join(kind.file_name()), kind, options);
     Kind::ALL.into_iter().map(file).collect()
+}
+
+/// Writes the requests of one kind.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_kind(path: &Path, kind: Kind, options: Options) -> io::Result<Written> {
+    write_lines(path, requests(kind, options))
 }
 
 /// Writes a segment file in the tab format for the first `options.users` users: about twelve of

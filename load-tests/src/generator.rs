@@ -29,7 +29,7 @@ mod wire;
 pub use bodies::{Bodies, BodiesError};
 pub use report::{Latency, Report};
 pub use target::{Target, TargetError};
-use wire::{Connection, Fault};
+use wire::{Answer, Connection, Fault};
 
 /// Most connections of a plan.
 pub const CONNECTIONS_MAX: usize = 4_096;
@@ -144,8 +144,8 @@ pub async fn probe(target: &Target, wait: Duration) -> Result<u16, &'static str>
     );
     let mut connection = None;
     let asked = exchange(target.address(), &mut connection, request.as_bytes());
-    let status = timeout(wait, asked).await.unwrap_or(Err(Fault::Timeout));
-    status.map_err(Fault::label)
+    let answer = timeout(wait, asked).await.unwrap_or(Err(Fault::Timeout));
+    answer.map(|answer| answer.status).map_err(Fault::label)
 }
 
 fn check(plan: &Plan) -> Result<(), PlanError> {
@@ -297,7 +297,7 @@ async fn send(load: &Load, connection: &mut Option<Connection>, turn: &Turn) {
         let report = &mut state.report;
         report.late_starts += u64::from(sent - turn.due > LATE);
         match outcome {
-            Ok(status) => report.answer(status, done - turn.due, done - sent),
+            Ok(answer) => report.answer(answer, done - turn.due, done - sent),
             Err(fault) => report.fault(fault.label()),
         }
     });
@@ -311,7 +311,7 @@ async fn exchange(
     address: SocketAddr,
     connection: &mut Option<Connection>,
     request: &[u8],
-) -> Result<u16, Fault> {
+) -> Result<Answer, Fault> {
     let open = match connection {
         Some(open) => open,
         None => connection.insert(
@@ -324,5 +324,5 @@ async fn exchange(
     if !answer.keep_alive {
         *connection = None;
     }
-    Ok(answer.status)
+    Ok(answer)
 }

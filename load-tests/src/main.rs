@@ -8,7 +8,7 @@
 )]
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -37,7 +37,7 @@ enum Command {
     /// Serves the least that an HTTP server can do, on one thread.
     Bare(Bare),
     /// Measures answers per processor second of bare server, bidder and exchange.
-    Ceiling(Ceiling),
+    Ceiling(Box<Ceiling>),
     /// Bills bids of a running bidder at a rate, and measures acknowledgements and bids.
     Notices(Notices),
     /// Writes realistic bid requests.
@@ -107,12 +107,25 @@ struct Ceiling {
     /// The bidding server's program.
     #[arg(long)]
     gavel: String,
-    /// Its configuration; stands in the arguments as `{config}`.
-    #[arg(long, default_value = "gavel.toml")]
-    config: String,
-    /// Its arguments, separated by blanks.
-    #[arg(long, default_value = "serve --config {config}")]
-    gavel_arguments: String,
+    /// Where to put bodies, users, line items, configuration and state of the node; a directory
+    /// of the system's temporary one that goes with the measurement if none is given.
+    #[arg(long)]
+    dir: Option<PathBuf>,
+    /// Line items of the node, with budgets and caps.
+    #[arg(long, default_value_t = 10_000)]
+    line_items: u32,
+    /// Users with segments.
+    #[arg(long, default_value_t = 1_000_000)]
+    users: u64,
+    #[arg(long, default_value_t = 1_000)]
+    segments: u32,
+    /// Distinct bodies, 2.7 KB each.
+    #[arg(long, default_value_t = 50_000)]
+    requests: u64,
+    /// Start another server, or one that is set up already, with these arguments, separated by
+    /// blanks; `--bodies` and the URLs then say what to send where.
+    #[arg(long, requires = "bodies")]
+    gavel_arguments: Option<String>,
     #[arg(long, default_value = "http://127.0.0.1:8080/readyz")]
     ready_url: Target,
     #[arg(long, default_value = "http://127.0.0.1:8080/openrtb2/bid/demo")]
@@ -120,7 +133,7 @@ struct Ceiling {
     #[arg(long, default_value = "http://127.0.0.1:8080/openrtb2/auction")]
     exchange_url: Target,
     /// Files of JSON lines, `FILE` or `FILE:WEIGHT`.
-    #[arg(long, num_args = 1.., required = true)]
+    #[arg(long, num_args = 1.., requires = "gavel_arguments")]
     bodies: Vec<String>,
     /// How long each turn is measured.
     #[arg(long, default_value_t = 10.0)]
@@ -128,7 +141,8 @@ struct Ceiling {
     /// How long each turn is warmed up.
     #[arg(long, default_value_t = 2.0)]
     warm_up_seconds: f64,
-    #[arg(long, default_value_t = 3)]
+    /// Turns of each endpoint, of which the median counts.
+    #[arg(long, default_value_t = 5)]
     repeats: usize,
     #[arg(long, default_value_t = 16)]
     connections: usize,
@@ -193,7 +207,7 @@ fn main() -> anyhow::Result<()> {
         Command::Run(run) => runtime.block_on(generate(run)),
         Command::Partner(partner) => runtime.block_on(serve_partner(partner)),
         Command::Bare(bare) => runtime.block_on(serve_bare(bare)),
-        Command::Ceiling(ceiling) => runtime.block_on(measure_ceiling(ceiling)),
+        Command::Ceiling(ceiling) => runtime.block_on(measure_ceiling(*ceiling)),
         Command::Notices(notices) => runtime.block_on(measure_notices(notices)),
         Command::Corpus(corpus) => write_corpus(&corpus),
     }
@@ -242,18 +256,17 @@ async fn serve_bare(arguments: Bare) -> anyhow::Result<()> {
 
 async fn measure_ceiling(arguments: Ceiling) -> anyhow::Result<()> {
     let own = std::env::current_exe()?.to_string_lossy().into_owned();
-    let mut server = vec![arguments.gavel];
-    let of_server = arguments.gavel_arguments.split_whitespace();
-    server.extend(of_server.map(|word| word.replace("{config}", &arguments.config)));
+    let before = ceiling::machine();
+    let scratch =
+        Scratch(std::env::temp_dir().join(format!("gavel-ceiling-{}", std::process::id())));
+    let (server, endpoints, bodies) = server_of(&arguments, &scratch.0)?;
     let settings = ceiling::Settings {
         bare: [&own, "bare", "--listen", "127.0.0.1:0"]
             .map(String::from)
             .to_vec(),
         server,
-        ready: arguments.ready_url,
-        bidder: arguments.bidder_url,
-        exchange: arguments.exchange_url,
-        bodies: Arc::new(Bodies::load(&arguments.bodies)?),
+        endpoints,
+        bodies: Arc::new(Bodies::load(&bodies)?),
         connections: arguments.connections,
         duration: seconds(arguments.seconds)?,
         warm_up: seconds(arguments.warm_up_seconds)?,
@@ -262,7 +275,7 @@ async fn measure_ceiling(arguments: Ceiling) -> anyhow::Result<()> {
         generator_core: arguments.generator_core,
     };
     let table = ceiling::run(&settings, |line| eprintln!("{line}")).await?;
-    println!("{}", ceiling::machine());
+    println!("before {before}\nafter  {}", ceiling::machine());
     print!("{table}");
     if let Some(path) = arguments.json {
         let command: Vec<String> = std::env::args().collect();
@@ -289,6 +302,51 @@ async fn measure_notices(arguments: Notices) -> anyhow::Result<()> {
         println!("{outcome}");
     }
     Ok(())
+}
+
+/// A directory that goes with the measurement, where it was made.
+struct Scratch(PathBuf);
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What cannot be removed stays in the system's temporary directory.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The server's command, where it will be, and what to send it.
+fn server_of(
+    arguments: &Ceiling,
+    scratch: &Path,
+) -> anyhow::Result<(Vec<String>, ceiling::Endpoints, Vec<String>)> {
+    let Some(of_server) = &arguments.gavel_arguments else {
+        anyhow::ensure!(arguments.users > 0, "--users must be at least 1");
+        anyhow::ensure!(arguments.segments > 0, "--segments must be at least 1");
+        anyhow::ensure!(arguments.requests > 0, "--requests must be at least 1");
+        let size = ceiling::Size {
+            line_items: arguments.line_items,
+            users: arguments.users,
+            segments: arguments.segments,
+            bodies: arguments.requests,
+        };
+        let dir = arguments.dir.as_deref().unwrap_or(scratch);
+        eprintln!("preparing {size:?} in {}", dir.display());
+        let prepared = ceiling::prepare(&arguments.gavel, dir, size)?;
+        let bodies = prepared.bodies.display().to_string();
+        return Ok((
+            prepared.command,
+            ceiling::Endpoints::Announced,
+            vec![bodies],
+        ));
+    };
+    let mut server = vec![arguments.gavel.clone()];
+    server.extend(of_server.split_whitespace().map(String::from));
+    let endpoints = ceiling::Endpoints::Given {
+        ready: arguments.ready_url.clone(),
+        bidder: arguments.bidder_url.clone(),
+        exchange: arguments.exchange_url.clone(),
+    };
+    Ok((server, endpoints, arguments.bodies.clone()))
 }
 
 fn write_corpus(arguments: &Corpus) -> anyhow::Result<()> {

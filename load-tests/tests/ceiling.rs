@@ -39,14 +39,9 @@ fn three_endpoints_are_measured_by_turns() {
             .args(["ceiling", "--gavel", env!("CARGO_BIN_EXE_gavel-load")])
             .args([
                 "--gavel-arguments",
-                &format!("partner --listen {{config}}:{port}"),
+                &format!("partner --listen 127.0.0.1:{port}"),
             ])
-            .args([
-                "--config",
-                "127.0.0.1",
-                "--ready-url",
-                &format!("{url}/readyz"),
-            ])
+            .args(["--ready-url", &format!("{url}/readyz")])
             .args(["--bidder-url", &format!("{url}/openrtb2/bid/demo")])
             .args(["--exchange-url", &format!("{url}/openrtb2/auction")])
             .args([
@@ -92,12 +87,19 @@ fn three_endpoints_are_measured_by_turns() {
 #[test]
 fn a_server_that_cannot_start_is_named() {
     let dir = std::env::temp_dir().join(format!("ceiling-none-{}", std::process::id()));
-    output(load().args(["corpus", "--count", "1", "--out"]).arg(&dir));
-    let bodies = dir.join("native.jsonl");
     let mut command = load();
     command
-        .args(["ceiling", "--gavel", "/nonexistent/gavel", "--bodies"])
-        .arg(bodies);
+        .args(["ceiling", "--gavel", "/nonexistent/gavel"])
+        .args([
+            "--line-items",
+            "1",
+            "--users",
+            "1",
+            "--requests",
+            "1",
+            "--dir",
+        ])
+        .arg(&dir);
     let output = command.output().unwrap();
     assert!(!output.status.success());
     let errors = String::from_utf8_lossy(&output.stderr);

@@ -19,6 +19,9 @@ pub struct Counts {
     pub publishers: u32,
 }
 
+/// No notice ever ends the bids of a measurement; at 50,000 a second the table of open bids would
+/// be full before long if they did not expire soon.
+const EXPIRY_S: u32 = 5;
 const ITEMS_OF_A_CAMPAIGN: u32 = 10;
 const ITEMS_OF_AN_ADVERTISER: u32 = 50;
 
@@ -33,7 +36,8 @@ pub fn write_resources(path: &Path, counts: Counts, seed: u64) -> io::Result<()>
     let mut random = Random::new(seed ^ 0x7e5);
     writeln!(
         out,
-        "[[exchanges]]\nid = \"demo\"\nname = \"demo\"\ncurrency = \"EUR\"\n"
+        "[[exchanges]]\nid = \"demo\"\nname = \"demo\"\ncurrency = \"EUR\"\n\
+         expiry_s = {EXPIRY_S}\n"
     )?;
     for publisher in 0..counts.publishers {
         writeln!(

@@ -7,6 +7,8 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
+use super::wire::Answer;
+
 const QUANTILES: [(&str, f64); 4] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99_9", 0.999)];
 const LATENCY_MAX_MICROS: u64 = 3_600_000_000;
 
@@ -21,6 +23,9 @@ pub struct Report {
     pub late_starts: u64,
     /// Answers by HTTP status.
     pub statuses: BTreeMap<u16, u64>,
+    /// Answers without a bid, by OpenRTB's reason in the header `x-openrtb-nbr`; 0 is a reason
+    /// that the specification's list has no word for.
+    pub no_bids: BTreeMap<u16, u64>,
     /// Requests without an answer, by what happened.
     pub faults: BTreeMap<&'static str, u64>,
     /// From when a request was due to the end of its answer.
@@ -40,6 +45,7 @@ impl Report {
             planned: None,
             late_starts: 0,
             statuses: BTreeMap::new(),
+            no_bids: BTreeMap::new(),
             faults: BTreeMap::new(),
             latency: Latency::new(),
             service: Latency::new(),
@@ -70,11 +76,6 @@ impl Report {
 
     /// The report for programs. Latencies are in microseconds.
     pub fn to_json(&self) -> Value {
-        let statuses: BTreeMap<_, _> = self
-            .statuses
-            .iter()
-            .map(|(status, count)| (status.to_string(), count))
-            .collect();
         json!({
             "elapsed_s": self.elapsed.as_secs_f64(),
             "planned": self.planned,
@@ -82,15 +83,19 @@ impl Report {
             "achieved_per_s": self.achieved_rate(),
             "unsent": self.unsent(),
             "late_starts": self.late_starts,
-            "statuses": statuses,
+            "statuses": by_name(&self.statuses),
+            "no_bids_by_nbr": by_name(&self.no_bids),
             "faults": self.faults,
             "latency_us": self.latency.to_json(),
             "service_us": self.service.to_json(),
         })
     }
 
-    pub(super) fn answer(&mut self, status: u16, latency: Duration, service: Duration) {
-        *self.statuses.entry(status).or_default() += 1;
+    pub(super) fn answer(&mut self, answer: Answer, latency: Duration, service: Duration) {
+        *self.statuses.entry(answer.status).or_default() += 1;
+        if let Some(nbr) = answer.nbr {
+            *self.no_bids.entry(nbr).or_default() += 1;
+        }
         self.latency.record(latency);
         self.service.record(service);
     }
@@ -98,6 +103,14 @@ impl Report {
     pub(super) fn fault(&mut self, label: &'static str) {
         *self.faults.entry(label).or_default() += 1;
     }
+}
+
+/// JSON has no numbers for keys.
+fn by_name(counts: &BTreeMap<u16, u64>) -> BTreeMap<String, u64> {
+    let named = counts
+        .iter()
+        .map(|(number, count)| (number.to_string(), *count));
+    named.collect()
 }
 
 impl Default for Report {
@@ -125,6 +138,7 @@ impl fmt::Display for Report {
             self.unsent()
         )?;
         writeln!(out, "statuses  {:?}", self.statuses)?;
+        writeln!(out, "no bids   {:?} by nbr", self.no_bids)?;
         writeln!(out, "faults    {:?}", self.faults)?;
         writeln!(out, "latency   {} (from when due)", self.latency)?;
         write!(out, "service   {} (from when sent)", self.service)
@@ -229,8 +243,13 @@ mod tests {
             ..Report::new()
         };
         report.elapsed = Duration::from_secs(2);
-        for status in [200, 204, 204] {
-            report.answer(status, Duration::from_millis(3), Duration::from_millis(2));
+        for (status, nbr) in [(200, None), (204, Some(0)), (204, Some(9))] {
+            let answer = Answer {
+                status,
+                keep_alive: true,
+                nbr,
+            };
+            report.answer(answer, Duration::from_millis(3), Duration::from_millis(2));
         }
         report.fault("timeout");
         assert_eq!(
@@ -239,6 +258,7 @@ mod tests {
         );
         let json = report.to_json();
         assert_eq!(json["statuses"], json!({"200": 1, "204": 2}));
+        assert_eq!(json["no_bids_by_nbr"], json!({"0": 1, "9": 1}));
         assert_eq!(
             (&json["achieved_per_s"], &json["unsent"]),
             (&json!(1.5), &json!(6))

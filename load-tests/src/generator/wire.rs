@@ -37,6 +37,8 @@ impl Fault {
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) keep_alive: bool,
+    /// OpenRTB's reason for no bid, from the header `x-openrtb-nbr`.
+    pub(super) nbr: Option<u16>,
 }
 
 pub(super) struct Connection {
@@ -160,6 +162,7 @@ fn parse_head(bytes: &[u8]) -> Result<Option<(usize, Answer, Framing)>, Fault> {
     let status = response.code.unwrap_or(0);
     let mut keep_alive = response.version == Some(1);
     let mut framing = Framing::UntilClose;
+    let mut nbr = None;
     for header in response.headers.iter() {
         let value = std::str::from_utf8(header.value).unwrap_or("").trim();
         if header.name.eq_ignore_ascii_case("content-length") {
@@ -168,12 +171,19 @@ fn parse_head(bytes: &[u8]) -> Result<Option<(usize, Answer, Framing)>, Fault> {
             framing = Framing::Chunked;
         } else if header.name.eq_ignore_ascii_case("connection") {
             keep_alive &= !value.eq_ignore_ascii_case("close");
+        } else if header.name.eq_ignore_ascii_case("x-openrtb-nbr") {
+            nbr = value.parse().ok();
         }
     }
     if matches!(status, 100..=199 | 204 | 304) {
         framing = Framing::Length(0);
     }
-    Ok(Some((head_bytes, Answer { status, keep_alive }, framing)))
+    let answer = Answer {
+        status,
+        keep_alive,
+        nbr,
+    };
+    Ok(Some((head_bytes, answer, framing)))
 }
 
 #[cfg(test)]
@@ -207,18 +217,22 @@ mod tests {
             Ok(Answer {
                 status,
                 keep_alive: true,
+                nbr: None,
             })
         };
         let closed = |status| {
             Ok(Answer {
                 status,
                 keep_alive: false,
+                nbr: None,
             })
         };
         assert_eq!(
             answered(&["HTTP/1.1 204 No Content\r\n\r\n"]).await,
             kept(204)
         );
+        let reason = answered(&["HTTP/1.1 204 No Content\r\nx-openrtb-nbr: 9\r\n\r\n"]).await;
+        assert_eq!(reason.unwrap().nbr, Some(9));
         let split = &["HTTP/1.1 200 O", "K\r\nContent-Length: 5\r\n\r\nab", "cde"];
         assert_eq!(answered(split).await, kept(200));
         let chunked = &[

@@ -6,10 +6,11 @@
 //! used. Times of day, neighbours and the machine's clock hit all three alike, so **the ratios
 //! are the result**; the absolute figures belong to the machine named beside them.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, BufRead as _, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::process::{Child, ChildStdout, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,13 +20,26 @@ use serde_json::{Value, json};
 use crate::cpu::{Pinning, process_time};
 use crate::generator::{self, Bodies, Pace, Plan, Report, Target};
 
+mod metrics;
+mod node;
 mod table;
 
+pub use node::{Prepared, Size, prepare};
 pub use table::{Row, Table};
 
 /// How long a server may take until it is ready.
-const READY_WITHIN: Duration = Duration::from_secs(30);
+const READY_WITHIN: Duration = Duration::from_mins(1);
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// The server's counters that say what its answers were.
+const COUNTED: [&str; 5] = [
+    "gavel_bids_total",
+    "gavel_no_bids_total",
+    "gavel_auctions_total",
+    "gavel_auctions_unsold_total",
+    "gavel_caps_held_back_total",
+];
+/// Its gauges that say how large it is.
+const GAUGED: [&str; 2] = ["gavel_line_items_active", "gavel_audience_users"];
 
 /// What to measure and for how long.
 #[derive(Debug, Clone)]
@@ -34,12 +48,8 @@ pub struct Settings {
     pub bare: Vec<String>,
     /// Program and arguments of the bidding server.
     pub server: Vec<String>,
-    /// Answers `GET` with 2xx once the bidding server is ready.
-    pub ready: Target,
-    /// The bidder's endpoint.
-    pub bidder: Target,
-    /// The exchange's endpoint.
-    pub exchange: Target,
+    /// Where it is reached.
+    pub endpoints: Endpoints,
     /// What to send.
     pub bodies: Arc<Bodies>,
     /// Connections of the generator.
@@ -56,6 +66,22 @@ pub struct Settings {
     pub generator_core: usize,
 }
 
+/// Where a bidding server is reached.
+#[derive(Debug, Clone)]
+pub enum Endpoints {
+    /// Where it says in its first two lines, `data plane URL` and `control plane URL`.
+    Announced,
+    /// Known before it starts.
+    Given {
+        /// Answers `GET` with 2xx once the server is ready.
+        ready: Target,
+        /// The bidder.
+        bidder: Target,
+        /// The exchange.
+        exchange: Target,
+    },
+}
+
 /// One measured turn of one endpoint.
 #[derive(Debug, Clone)]
 pub struct Turn {
@@ -63,6 +89,8 @@ pub struct Turn {
     pub report: Report,
     /// Processor time that the server used meanwhile.
     pub server_time: Duration,
+    /// What the server counted meanwhile: bids, and no bids by reason.
+    pub counted: BTreeMap<String, u64>,
 }
 
 impl Turn {
@@ -102,33 +130,37 @@ pub async fn run(
             ));
         }
     }
-    let mut bare = Server::start(
-        &pinning,
-        settings.server_core,
-        &settings.bare,
-        Stdio::piped(),
-    )?;
-    let bare_target = bare.announced()?;
-    let mut server = Server::start(
-        &pinning,
-        settings.server_core,
-        &settings.server,
-        Stdio::null(),
-    )?;
-    wait_until_ready(&mut server, &settings.ready).await?;
-
+    let mut bare = Server::start(&pinning, settings.server_core, &settings.bare)?;
+    let bare_target = bare.announced("listening on ")?;
+    let mut server = Server::start(&pinning, settings.server_core, &settings.server)?;
+    let Place {
+        ready,
+        bidder,
+        exchange,
+        metrics,
+    } = Place::of(&mut server, &settings.endpoints)?;
+    wait_until_ready(&mut server, &ready).await?;
+    if let Some(target) = &metrics {
+        let samples = metrics::fetch(target).context("metrics")?;
+        for name in GAUGED {
+            let value = samples.get(name).copied().unwrap_or_default();
+            progress(format_args!("{name} {value}"));
+        }
+    }
+    let metrics = metrics.as_ref();
     let endpoints = [
-        ("bare", &bare, &bare_target),
-        ("bidder", &server, &settings.bidder),
-        ("exchange", &server, &settings.exchange),
+        ("bare", &bare, &bare_target, None),
+        ("bidder", &server, &bidder, metrics),
+        ("exchange", &server, &exchange, metrics),
     ];
     let mut rows = endpoints.map(|(name, ..)| Row {
         name,
         turns: Vec::new(),
     });
     for repeat in 1..=settings.repeats {
-        for (row, (name, process, target)) in rows.iter_mut().zip(endpoints) {
-            let turn = measure(settings, process, target).await.context(name)?;
+        for (row, (name, process, target, metrics)) in rows.iter_mut().zip(endpoints) {
+            let turn = measure(settings, process, target, metrics);
+            let turn = turn.await.context(name)?;
             progress(format_args!(
                 "{repeat}/{} {name}: {:.0} answers per processor second",
                 settings.repeats,
@@ -143,7 +175,47 @@ pub async fn run(
     })
 }
 
-async fn measure(settings: &Settings, server: &Server, target: &Target) -> anyhow::Result<Turn> {
+/// The endpoints of a running server.
+struct Place {
+    ready: Target,
+    bidder: Target,
+    exchange: Target,
+    metrics: Option<Target>,
+}
+
+impl Place {
+    fn of(server: &mut Server, endpoints: &Endpoints) -> anyhow::Result<Self> {
+        match endpoints {
+            Endpoints::Announced => {
+                let data = server.announced("data plane ")?;
+                let control = server.announced("control plane ")?;
+                Ok(Self {
+                    ready: data.with_path("/readyz"),
+                    bidder: data.with_path("/openrtb2/bid/demo"),
+                    exchange: data.with_path("/openrtb2/auction"),
+                    metrics: Some(control.with_path("/metrics")),
+                })
+            }
+            Endpoints::Given {
+                ready,
+                bidder,
+                exchange,
+            } => Ok(Self {
+                ready: ready.clone(),
+                bidder: bidder.clone(),
+                exchange: exchange.clone(),
+                metrics: None,
+            }),
+        }
+    }
+}
+
+async fn measure(
+    settings: &Settings,
+    server: &Server,
+    target: &Target,
+    metrics: Option<&Target>,
+) -> anyhow::Result<Turn> {
     let plan = |duration| Plan {
         target: target.clone(),
         pace: Pace::Closed,
@@ -153,16 +225,20 @@ async fn measure(settings: &Settings, server: &Server, target: &Target) -> anyho
         timeout: ANSWER_WITHIN,
         bodies: Arc::clone(&settings.bodies),
     };
+    let samples = || metrics.map(metrics::fetch).transpose().context("metrics");
     generator::run(&plan(settings.warm_up)).await?;
+    let samples_before = samples()?.unwrap_or_default();
     let before = process_time(server.child.id())?;
     let report = generator::run(&plan(settings.duration)).await?;
     let server_time = process_time(server.child.id())?.saturating_sub(before);
+    let samples_after = samples()?.unwrap_or_default();
     if report.answers() == 0 || server_time.is_zero() {
         bail!("no answer or no processor time measured; the turn is too short:\n{report}");
     }
     Ok(Turn {
         report,
         server_time,
+        counted: metrics::growth(&samples_before, &samples_after, &COUNTED),
     })
 }
 
@@ -190,25 +266,24 @@ async fn wait_until_ready(server: &mut Server, target: &Target) -> anyhow::Resul
 struct Server {
     command: String,
     child: Child,
+    said: BufReader<ChildStdout>,
 }
 
 impl Server {
-    fn start(
-        pinning: &Pinning,
-        core: usize,
-        command: &[String],
-        stdout: Stdio,
-    ) -> anyhow::Result<Self> {
+    fn start(pinning: &Pinning, core: usize, command: &[String]) -> anyhow::Result<Self> {
         let (program, arguments) = command.split_first().context("the command is empty")?;
         let text = command.join(" ");
         let mut prepared = pinning.command(core, program);
-        let prepared = prepared.args(arguments).stdin(Stdio::null()).stdout(stdout);
-        let child = prepared
+        let prepared = prepared.args(arguments).stdin(Stdio::null());
+        let mut child = prepared
+            .stdout(Stdio::piped())
             .spawn()
             .with_context(|| format!("cannot start {text}"))?;
+        let said = child.stdout.take().context("the output is a pipe")?;
         Ok(Self {
             command: text,
             child,
+            said: BufReader::new(said),
         })
     }
 
@@ -220,17 +295,13 @@ impl Server {
         }
     }
 
-    /// The URL that the server prints as `listening on URL`.
-    fn announced(&mut self) -> anyhow::Result<Target> {
-        let stdout = self
-            .child
-            .stdout
-            .take()
-            .context("the server's output is not captured")?;
+    /// The URL that the server prints next, after `words`.
+    fn announced(&mut self, words: &str) -> anyhow::Result<Target> {
         let mut line = String::new();
-        BufReader::new(stdout).read_line(&mut line)?;
-        let url = line.trim().strip_prefix("listening on ");
-        let url = url.with_context(|| format!("{self} printed {line:?}, no address"))?;
+        self.said.read_line(&mut line)?;
+        let url = line.trim().strip_prefix(words);
+        let url =
+            url.with_context(|| format!("{self} printed {line:?}, not {words:?} and a URL"))?;
         Ok(url.parse()?)
     }
 }
@@ -265,6 +336,7 @@ pub fn machine() -> Value {
         "processor": model.map(|text| text.trim_start_matches([' ', '\t', ':'])),
         "cores": cores,
         "kernel": read("/proc/sys/kernel/osrelease").trim(),
+        "load_average": read("/proc/loadavg").trim(),
     })
 }
 

@@ -43,6 +43,25 @@ impl Row {
         sum
     }
 
+    /// What the server counted, all turns, as a share of its answers.
+    fn counted(&self) -> BTreeMap<&str, f64> {
+        let answers: u64 = self.turns.iter().map(|turn| turn.report.answers()).sum();
+        let mut sum = BTreeMap::new();
+        for (name, count) in self.turns.iter().flat_map(|turn| &turn.counted) {
+            *sum.entry(name.as_str()).or_default() += *count as f64 / answers.max(1) as f64;
+        }
+        sum
+    }
+
+    /// Answers without a bid by OpenRTB's reason, all turns.
+    fn no_bids(&self) -> BTreeMap<u16, u64> {
+        let mut sum = BTreeMap::new();
+        for (nbr, count) in self.turns.iter().flat_map(|turn| &turn.report.no_bids) {
+            *sum.entry(*nbr).or_default() += count;
+        }
+        sum
+    }
+
     /// Requests without an answer, all turns.
     pub fn faulted(&self) -> u64 {
         self.turns.iter().map(|turn| turn.report.faulted()).sum()
@@ -85,6 +104,7 @@ impl Row {
             "cpu_us_per_answer": 1e6 / per_cpu_second.max(1e-9),
             "ratio_to_bare": per_cpu_second / bare.max(1e-9),
             "server_utilisation": self.utilisation(),
+            "counted_per_answer": self.counted(),
             "faults": self.faulted(),
             "turns": reports,
         })
@@ -141,6 +161,17 @@ impl fmt::Display for Table {
                 }
             )?;
         }
+        for row in self.rows.iter().filter(|row| !row.turns.is_empty()) {
+            if !row.no_bids().is_empty() {
+                writeln!(out, "{} no bids by nbr: {:?}", row.name, row.no_bids())?;
+            }
+            if !row.counted().is_empty() {
+                writeln!(out, "{} counted, for each answer:", row.name)?;
+            }
+            for (name, share) in row.counted() {
+                writeln!(out, "  {name} {share:.4}")?;
+            }
+        }
         for row in self.rows.iter().filter(|row| row.utilisation() < BUSY) {
             writeln!(
                 out,
@@ -170,6 +201,7 @@ mod tests {
         Turn {
             report,
             server_time: Duration::from_millis(server_ms),
+            counted: [("bids".to_owned(), answers / 2)].into(),
         }
     }
 
@@ -195,5 +227,6 @@ mod tests {
         assert!(text.starts_with("NOTHING WAS PINNED"), "{text}");
         assert!(text.contains("bidder used only 55 % of its core"), "{text}");
         assert!(text.contains("{204: 600}"), "{text}");
+        assert!(text.contains("bids 0.5000"), "{text}");
     }
 }
