@@ -1,12 +1,19 @@
 //! Work for the instruction-count guard (`.ci/instructions`): how many instructions one pass of a
-//! hot path takes, which a busy machine does not change. Path: a phase without its socket.
-//! Input: requests of `load_tests::corpus`, seed 1. A regression means more work for each
-//! request, whatever the clock says.
+//! hot path takes, which a busy machine does not change. Path: decoding and validation (`decode`),
+//! the same with what the exchange keeps and writes back (`decode_encode`), and the bidder's whole
+//! decision (`decision`: ten thousand line items with budgets and caps, ten thousand users).
+//! Input: requests of `load_tests::corpus` and the market of the bench `decision`, all of fixed
+//! seeds. A regression means more work for each request, whatever the clock says.
 //!
 //! `instructions NAME ROUNDS` runs the path ROUNDS times; the guard takes the difference of two
 //! runs, so that making the input does not count.
 
+#[path = "decision/market.rs"]
+mod market;
+
+use bidder::{DecisionScratch, decide};
 use load_tests::corpus::{self, Kind, Options};
+use market::{Market, NOW_MS};
 use openrtb::{BidRequest, Encode, Keep, Limits, Scratch, validate};
 use std::hint::black_box;
 
@@ -24,8 +31,33 @@ fn main() {
     match name.as_str() {
         "decode" => decode(rounds, false),
         "decode_encode" => decode(rounds, true),
-        other => panic!("no path {other}; there are decode, decode_encode"),
+        "decision" => decision(rounds),
+        other => panic!("no path {other}; there are decode, decode_encode, decision"),
     }
+}
+
+fn decision(rounds: usize) {
+    const USERS: u64 = 10_000;
+    let market = Market::new(10_000, USERS);
+    let (snapshot, runtime) = (market.snapshot(), market.runtime());
+    let bodies = market::requests(1_024, USERS);
+    let mut scratch = DecisionScratch::default();
+    let mut out = Vec::with_capacity(16 * 1024);
+    let mut bids = 0;
+    for (body, seed) in bodies.iter().cycle().zip(0..).take(rounds) {
+        let now = (NOW_MS, seed);
+        let decided = decide(
+            body.as_bytes(),
+            &snapshot,
+            runtime,
+            &mut scratch,
+            now,
+            &mut out,
+        );
+        bids += decided.map_or(0, |decided| decided.bids as usize);
+        black_box(&out);
+    }
+    assert!(bids > rounds / 2, "{bids} bids in {rounds} decisions");
 }
 
 fn decode(rounds: usize, write: bool) {

@@ -1,5 +1,5 @@
-//! A market for the benches: advertisers, line items of a realistic mix, and users with segments.
-//! Everything follows from a seed.
+//! A market for the benches: advertisers, line items of a realistic mix with four budgets each,
+//! half of them capped and half paced, and users with segments. Everything follows from a seed.
 
 use audience::{Builder, Generation, IdKind, KeySeed, Lookup, SegmentId, UserKey};
 use bidder::catalog::{
@@ -9,12 +9,14 @@ use bidder::catalog::{
 use bidder::plan::{CampaignDay, LocalTime, Tick};
 use bidder::{Exchange, FrequencyCaps, Links, Pacers, Plan, Runtime, Snapshot};
 use ledger::token::Signer;
-use ledger::{Book, BudgetPath, BudgetSlot, Cpm, Currency, Draws, Reservations};
+use ledger::{Book, BudgetPath, BudgetSlot, Cpm, Currency, Draws, Micros, Reservations};
 use load_tests::corpus::{self, Kind, Options, Random, User};
 
 /// 2026-11-23 12:00 UTC, a Monday.
 pub(crate) const NOW_MS: i64 = 1_795_435_200_000;
 
+/// How long the pacers have run, in seconds.
+const PACED_S: i64 = 300;
 const USD: Currency = Currency(*b"USD");
 const SEGMENTS: u64 = 5_000;
 const COUNTRIES: [&str; 12] = [
@@ -60,16 +62,8 @@ impl Market {
         let input = input(line_items, &book, &mut Random::new(7));
         let segment = |name: &str| name.strip_prefix("seg_")?.parse().ok().map(SegmentId);
         let catalog = Catalog::build(input, segment).expect("the market is sound");
-        let clocks = vec![LocalTime::utc(NOW_MS); catalog.advertisers().len()];
-        let campaigns = vec![CampaignDay::default(); catalog.campaigns().len()];
-        let tick = Tick {
-            now_ms: NOW_MS,
-            advertisers: &clocks,
-            campaigns: &campaigns,
-        };
-        let plan = Plan::next(&catalog, &book, &mut Pacers::default(), tick);
         Self {
-            plan,
+            plan: plan(&catalog, &book),
             catalog,
             audience: audience(users),
             signer: Signer::new(&[(1, [7; 32])]),
@@ -112,6 +106,38 @@ impl Market {
     pub(crate) fn settle(&self) {
         self.reservations.sweep(&self.book, u32::MAX, usize::MAX);
     }
+}
+
+/// The plan after the pacers have run for a while: campaigns whose day's budget would last find
+/// themselves taking part in everything, the others in half to a tenth of it.
+fn plan(catalog: &Catalog, book: &Book) -> Plan {
+    let budget = Micros(100_000_000);
+    let clocks = vec![LocalTime::utc(NOW_MS); catalog.advertisers().len()];
+    let mut days = vec![
+        CampaignDay {
+            budget: Some(budget),
+            spent: Micros(budget.0 / 2),
+        };
+        catalog.campaigns().len()
+    ];
+    let mut pacers = Pacers::default();
+    let mut plan = Plan::idle(catalog);
+    for second in (0..PACED_S).rev() {
+        for (day, at) in days.iter_mut().zip(0..) {
+            // What a campaign of this appetite spends in a second of full participation, as a
+            // multiple of what it should: 0, 2, 4 … 10.
+            let appetite = 2.0 * (at % 6) as f64;
+            let spent = appetite * plan.participation(at) * budget.0 as f64 / 86_400.0;
+            day.spent.0 += spent as i64;
+        }
+        let tick = Tick {
+            now_ms: NOW_MS - second * 1_000,
+            advertisers: &clocks,
+            campaigns: &days,
+        };
+        plan = Plan::next(catalog, book, &mut pacers, tick);
+    }
+    plan
 }
 
 /// Web banners of 2.7 KB, two imps each, of `users` users on 3,200 domains.
@@ -163,6 +189,7 @@ fn input(line_items: usize, book: &Book, random: &mut Random) -> Input {
     let owner = |campaign: usize| format!("adv_{}", campaign % advertisers);
     let payer: Vec<BudgetSlot> = (0..advertisers).map(|_| budget(i64::MAX / 4)).collect();
     let flight: Vec<BudgetSlot> = (0..campaigns).map(|_| budget(i64::MAX / 4)).collect();
+    let today: Vec<BudgetSlot> = (0..campaigns).map(|_| budget(i64::MAX / 4)).collect();
     let items = (0..line_items).map(|at| {
         let campaign = at % campaigns;
         let advertiser = campaign % advertisers;
@@ -175,10 +202,10 @@ fn input(line_items: usize, book: &Book, random: &mut Random) -> Input {
             targeting: targeting(random),
             daily_cap: random.chance(50).then(|| 1 + random.below(5) as u16),
             creatives: creatives_of(advertiser, random),
-            budget: BudgetPath::new(&[own, flight[campaign], payer[advertiser]]),
+            budget: BudgetPath::new(&[own, today[campaign], flight[campaign], payer[advertiser]]),
             draws: Draws {
                 line_item: true,
-                day: false,
+                day: true,
                 campaign: true,
                 advertiser: true,
             },
@@ -200,7 +227,11 @@ fn input(line_items: usize, book: &Book, random: &mut Random) -> Input {
                 advertiser: owner(at),
                 start_ms: 0,
                 end_ms: i64::MAX,
-                pacing: Pacing::Asap,
+                pacing: if at % 2 == 0 {
+                    Pacing::Even
+                } else {
+                    Pacing::Asap
+                },
             })
             .collect(),
         creatives: (0..advertisers)
