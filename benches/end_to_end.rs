@@ -97,7 +97,8 @@ fn node(folder: &Path) -> Serving {
     let resources = folder.join("resources.toml");
     corpus::write_resources(&resources, COUNTS, 1).expect("the directory is ours");
     let mut text = "data.listen = \"127.0.0.1:0\"\ndata.workers = 1\n\
-                    control.listen = \"127.0.0.1:0\"\n"
+                    data.public_url = \"https://gavel.example\"\n\
+                    control.listen = \"127.0.0.1:0\"\ncurrency.base = \"USD\"\n"
         .to_owned();
     writeln!(
         text,

@@ -112,7 +112,7 @@ fn claims(line_item: &str, number: u64) -> Claims<'_> {
         bid: "9d1b5c0e4a7f3826",
         line_item,
         creative: "cr_42_300x250",
-        publisher: "pub-17",
+        publisher: "pub_17",
         placement: "/1017/page/rectangle",
         partner: "",
         url: "",

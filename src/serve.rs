@@ -97,7 +97,8 @@ impl Serving {
         let listeners = server::listen(settings.data_listen, workers)
             .with_context(|| format!("the data plane cannot listen on {}", settings.data_listen))?;
         let data = listeners[0].local_addr()?;
-        if settings.data_listen.port() == 0 {
+        // Where none is given it is where we listen, and the system has chosen the port just now.
+        if settings.public_url == format!("http://{}", settings.data_listen) {
             settings.public_url = format!("http://{data}");
         }
         let control_listener =

@@ -43,6 +43,20 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
+fn what_load_tests_make_up_is_applied() {
+    let folder = Folder::new("corpus");
+    let counts = load_tests::corpus::Counts {
+        line_items: 120,
+        segments: 50,
+        publishers: 3,
+    };
+    load_tests::corpus::write_resources(&folder.0.join("resources.toml"), counts, 1).unwrap();
+    let applied = folder.gavel(&["apply", "resources.toml"]);
+    assert!(applied.status.success(), "{}", text(&applied.stderr));
+    assert!(text(&applied.stdout).contains("+ line_items/li_119"));
+}
+
+#[test]
 fn the_demo_is_applied_once_and_changes_are_shown() {
     let folder = Folder::new("apply");
     let buyers = demo("buyers.toml");

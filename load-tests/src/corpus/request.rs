@@ -191,7 +191,7 @@ fn site(topic: usize, country: &Country, random: &mut Random) -> Value {
         "domain": domain, "cat": [CATEGORIES[topic]], "sectioncat": [CATEGORIES[topic]],
         "pagecat": [CATEGORIES[topic], "IAB3"], "page": page, "mobile": 0, "privacypolicy": 1,
         "ref": format!("https://search.example/?q={}", TOPICS[topic]),
-        "publisher": {"id": format!("pub-{}", number % 60), "name": "Example Media",
+        "publisher": {"id": format!("pub_{}", number % 60), "name": "Example Media",
             "domain": format!("media-{}.example", number % 60)},
         "keywords": format!("{},today,{}", TOPICS[topic], country.city),
     })
@@ -214,7 +214,7 @@ fn app(topic: usize, random: &mut Random) -> Value {
         "id": format!("app-{number}"), "name": format!("{} daily", TOPICS[topic]),
         "bundle": format!("example.{}.n{number}", TOPICS[topic]),
         "storeurl": format!("https://store.example/app/{number}"), "cat": [CATEGORIES[topic]],
-        "ver": "5.1", "publisher": {"id": format!("pub-{}", number % 60)},
+        "ver": "5.1", "publisher": {"id": format!("pub_{}", number % 60)},
     })
 }
 

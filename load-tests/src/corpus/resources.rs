@@ -36,14 +36,14 @@ pub fn write_resources(path: &Path, counts: Counts, seed: u64) -> io::Result<()>
     let mut random = Random::new(seed ^ 0x7e5);
     writeln!(
         out,
-        "[[exchanges]]\nid = \"demo\"\nname = \"demo\"\ncurrency = \"EUR\"\n\
+        "[[exchanges]]\nid = \"demo\"\nname = \"demo\"\ncurrency = \"USD\"\n\
          expiry_s = {EXPIRY_S}\n"
     )?;
     for publisher in 0..counts.publishers {
         writeln!(
             out,
-            "[[publishers]]\nid = \"pub-{publisher}\"\nname = \"Example Media {publisher}\"\n\
-             domain = \"media-{publisher}.example\"\ncurrency = \"EUR\"\n\
+            "[[publishers]]\nid = \"pub_{publisher}\"\nname = \"Example Media {publisher}\"\n\
+             domain = \"media-{publisher}.example\"\ncurrency = \"USD\"\n\
              revenue_share = \"0.85\"\nauction = \"first_price\"\n"
         )?;
     }
@@ -54,12 +54,14 @@ pub fn write_resources(path: &Path, counts: Counts, seed: u64) -> io::Result<()>
         }
         let campaign = item / ITEMS_OF_A_CAMPAIGN;
         if item % ITEMS_OF_A_CAMPAIGN == 0 {
+            // No measurement spends a day's budget, so the paced ones soon take part in everything.
+            let pacing = if campaign % 2 == 0 { "even" } else { "asap" };
             writeln!(
                 out,
                 "[[campaigns]]\nid = \"cmp_{campaign}\"\nadvertiser = \"adv_{advertiser}\"\n\
                  name = \"Campaign {campaign}\"\nstart = \"2020-01-01T00:00:00Z\"\n\
                  end = \"2099-01-01T00:00:00Z\"\n\
-                 budget = {{ total = \"1000000\", daily = \"100000\" }}\npacing = \"asap\"\n"
+                 budget = {{ total = \"1000000\", daily = \"100000\" }}\npacing = \"{pacing}\"\n"
             )?;
         }
         line_item(&mut out, item, campaign, advertiser, counts, &mut random)?;
@@ -71,7 +73,7 @@ fn advertiser_and_creatives(out: &mut impl Write, advertiser: u32) -> io::Result
     writeln!(
         out,
         "[[advertisers]]\nid = \"adv_{advertiser}\"\nname = \"Advertiser {advertiser}\"\n\
-         currency = \"EUR\"\ntimezone = \"Europe/Paris\"\ndomain = \"brand-{advertiser}.example\"\n"
+         currency = \"USD\"\ntimezone = \"Europe/Paris\"\ndomain = \"brand-{advertiser}.example\"\n"
     )?;
     for (w, h, _) in SIZES {
         writeln!(

@@ -84,13 +84,15 @@ pub fn prepare(gavel: &str, dir: &Path, size: Size) -> anyhow::Result<Prepared> 
 /// The users' consent, so that the same size always makes the same bodies.
 const CONSENTED_AT_S: u64 = 1_790_000_000;
 
-/// One data thread, because the server has one core; ports of the system's choice.
+/// One data thread, because the server has one core; ports of the system's choice; notices over
+/// https, because requests want secure markup and the exchange rejects any other.
 fn configuration(state: &Path, audience: &Path) -> String {
     let quoted = |path: &Path| format!("{:?}", path.display().to_string());
     format!(
-        "[data]\nlisten = \"127.0.0.1:0\"\nworkers = 1\n\
+        "[data]\nlisten = \"127.0.0.1:0\"\nworkers = 1\npublic_url = \"https://gavel.example\"\n\
          [control]\nlisten = \"127.0.0.1:0\"\n\
-         [storage]\npath = {}\n[audience]\nfile = {}\n",
+         [storage]\npath = {}\n[audience]\nfile = {}\n\
+         [currency]\nbase = \"USD\"\n",
         quoted(state),
         quoted(audience)
     )
