@@ -8,7 +8,8 @@ use bumpalo::Bump;
 use criterion::{Criterion, criterion_group, criterion_main};
 use exchange::catalog::{Catalog, Partner, Pricing, Publisher, Route};
 use exchange::draw::Draw;
-use exchange::floor::{self, Plan};
+use exchange::floor::{self, Plan, Stated};
+use exchange::invite::Invitation;
 use exchange::link::{Links, notice};
 use exchange::lot::Auction;
 use exchange::screen::{self, Answer, Rules};
@@ -163,7 +164,8 @@ fn phases(criterion: &mut Criterion) {
         bencher.iter(|| {
             let arena = Bump::new();
             let mut draws = Draw::new(1);
-            let plan = Plan::draw(seller.publisher.floors.as_deref(), &mut draws);
+            let stated = Stated::read(&request, false);
+            let plan = Plan::draw(&seller.publisher, &stated, 1_000, &mut draws);
             let auction = Auction::open(&market, seller, request, plan, draws.bits(), &arena);
             let rules = Rules {
                 max_price: Cpm(1_000_000_000),
@@ -180,10 +182,15 @@ fn phases(criterion: &mut Criterion) {
     criterion.bench_function("auction/view_encode", |bencher| {
         bencher.iter(|| {
             let arena = Bump::new();
-            let plan = Plan::draw(seller.publisher.floors.as_deref(), &mut Draw::new(1));
+            let stated = Stated::read(&request, false);
+            let plan = Plan::draw(&seller.publisher, &stated, 1_000, &mut Draw::new(1));
             let auction = Auction::open(&market, seller, request, plan, 1, &arena);
             out.clear();
-            fanout::view(&auction, &[0], 80, &arena).encode(&mut out);
+            let invited = Invitation {
+                buyer: 0,
+                lots: &[0],
+            };
+            fanout::view(&auction, invited, 80, &arena).encode(&mut out);
             black_box(&out);
         });
     });

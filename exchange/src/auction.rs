@@ -4,7 +4,7 @@ use crate::clear::Award;
 use crate::counters::{Counters, Ended, PartnerEvent, labels};
 use crate::enrich::{GeoDatabase, enrich};
 use crate::fanout::{self, LocalBidder, Received};
-use crate::floor::Plan;
+use crate::floor::{Plan, Stated};
 use crate::intake::{self, Refusal};
 use crate::link::Links;
 use crate::link::notice::Outbox;
@@ -188,7 +188,8 @@ async fn sell<L: LocalBidder, C: Clock>(
 
     let request = redact::redact(enrich(request, geo, &arena), &arena);
     let mut draws = draw::Draw::new(call.seed);
-    let plan = Plan::draw(seller.publisher.floors.as_deref(), &mut draws);
+    let stated = Stated::read(&request, seller.publisher.takes_stated_floors());
+    let plan = Plan::draw(&seller.publisher, &stated, call.now_s, &mut draws);
     let auction = Auction::open(market, seller, request, plan, draws.bits(), &arena);
     let unsold = |reason, out| no_bid(&auction, reason, out);
     if auction.lots.is_empty() {

@@ -10,7 +10,7 @@ mod endpoint;
 pub use endpoint::Endpoint;
 pub(crate) use endpoint::is_private;
 
-use crate::floor::Floors;
+use crate::floor::{Basis, Floors};
 use ledger::{Cpm, Currency};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -71,6 +71,14 @@ pub struct Publisher {
     pub blocked_categories: Vec<Arc<str>>,
     /// Whether bids without `crid` are refused.
     pub requires_creative_id: bool,
+}
+
+impl Publisher {
+    /// Whether floor rules of a request are used: it has none of its own, and trusts its callers.
+    pub fn takes_stated_floors(&self) -> bool {
+        let floors = self.floors.as_deref();
+        floors.is_none_or(|floors| floors.merge_request && !floors.has_data())
+    }
 }
 
 /// A placement: one place on a publisher's page, application or screen.
@@ -201,6 +209,12 @@ impl Catalog {
             if publisher.revenue_share_ppm > 1_000_000 {
                 let problem = "expected a share between 0 and 1";
                 faults.push(Invalid::new(at("revenue_share"), problem));
+            }
+            let floors = publisher.floors.as_deref();
+            let is_net = floors.is_some_and(|floors| floors.basis == Basis::Net);
+            if is_net && publisher.revenue_share_ppm == 0 {
+                let problem = "floors on what the publisher earns need a revenue_share above 0";
+                faults.push(Invalid::new(at("floors"), problem));
             }
             if publisher.tmax_ms == 0 {
                 faults.push(Invalid::new(at("tmax_ms"), "expected more than 0"));

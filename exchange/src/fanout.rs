@@ -160,7 +160,7 @@ fn prepare(
             continue;
         };
         buyer.events.count(PartnerEvent::Asked);
-        let body = bodies.body(invitation.lots, until.saturating_duration_since(now));
+        let body = bodies.body(*invitation, until.saturating_duration_since(now));
         if let (Some(link), Some(ticket)) = (link, ticket) {
             let link = Rc::clone(link);
             let call = Some(Box::pin(async move { link.ask(body).await }));
@@ -263,24 +263,32 @@ fn settle(
 struct Bodies<'b, 'a> {
     auction: &'b Auction<'a>,
     arena: &'b Bump,
-    written: Vec<(&'b [usize], i64, Bytes)>,
+    /// For whom, with which time, and what.
+    written: Vec<(Invitation<'b>, i64, Bytes)>,
 }
 
 impl<'b> Bodies<'b, '_> {
-    fn body(&mut self, lots: &'b [usize], left: Duration) -> Bytes {
+    fn body(&mut self, invited: Invitation<'b>, left: Duration) -> Bytes {
         let tmax = i64::try_from(left.as_millis()).unwrap_or(i64::MAX);
         let found = self
             .written
             .iter()
-            .find(|(known, time, _)| *known == lots && *time == tmax);
+            .find(|(known, time, _)| *time == tmax && self.same_view(*known, invited));
         if let Some((_, _, body)) = found {
             return body.clone();
         }
         let mut out = Vec::with_capacity(4096);
-        view(self.auction, lots, tmax, self.arena).encode(&mut out);
+        view(self.auction, invited, tmax, self.arena).encode(&mut out);
         let body = Bytes::from(out);
-        self.written.push((lots, tmax, body.clone()));
+        self.written.push((invited, tmax, body.clone()));
         body
+    }
+
+    /// Whether two partners see the same imps at the same floors.
+    fn same_view(&self, one: Invitation<'_>, other: Invitation<'_>) -> bool {
+        let told = |lot: usize, buyer: usize| self.auction.floor(lot, buyer).signalled;
+        let mut lots = one.lots.iter();
+        one.lots == other.lots && lots.all(|lot| told(*lot, one.buyer) == told(*lot, other.buyer))
     }
 }
 
@@ -289,14 +297,14 @@ impl<'b> Bodies<'b, '_> {
 /// included, is as the publisher sent it.
 pub fn view<'a>(
     auction: &Auction<'a>,
-    lots: &[usize],
+    invited: Invitation<'_>,
     tmax_ms: i64,
     arena: &'a Bump,
 ) -> BidRequest<'a> {
     let currency: &'a str = arena.alloc_str(auction.currency.code());
-    let imps = lots.iter().map(|index| {
+    let imps = invited.lots.iter().map(|index| {
         let lot = &auction.lots[*index];
-        let floor = lot.floor.signalled;
+        let floor = auction.floor(*index, invited.buyer).signalled;
         let given = floor > Cpm(0);
         Imp {
             bidfloor: given.then(|| to_wire(floor)),

@@ -13,8 +13,8 @@ use openrtb::request::Imp;
 pub struct Lot<'a> {
     /// The imp, as it came.
     pub imp: &'a Imp<'a>,
-    /// Its floor.
-    pub floor: Floor,
+    /// Its floor, as those are told whom no rule names.
+    pub floor: Floor<'a>,
     /// Our placement, where `imp.tagid` names one.
     pub placement: Option<&'a Placement>,
 }
@@ -30,6 +30,8 @@ pub struct Auction<'a> {
     pub request: BidRequest<'a>,
     /// What is for sale.
     pub lots: &'a [Lot<'a>],
+    /// The floors of each lot by partner, lot after lot; empty where all have the same.
+    partner_floors: &'a [Floor<'a>],
     /// Currency of floors, prices and the response.
     pub currency: Currency,
     /// Seed of everything that is left to chance.
@@ -42,7 +44,7 @@ impl<'a> Auction<'a> {
         market: &'a Market,
         seller: &'a Seller,
         request: BidRequest<'a>,
-        plan: Plan<'_>,
+        plan: Plan<'a>,
         seed: u64,
         arena: &'a Bump,
     ) -> Self {
@@ -57,26 +59,47 @@ impl<'a> Auction<'a> {
                 )?),
                 None => None,
             };
-            let floor = plan
-                .floor(&request, imp, least, currency, market.rates())
-                .ok()?;
-            Some(Lot {
+            let rated = (currency, market.rates());
+            let floor = plan.floor(&request, imp, None, least, rated).ok()?;
+            let lot = Lot {
                 imp,
                 floor,
                 placement,
-            })
+            };
+            Some((lot, least))
         };
-        let mut lots = bumpalo::collections::Vec::with_capacity_in(request.imp.len(), arena);
-        lots.extend(request.imp.items().iter().filter_map(lot));
+        let count = request.imp.len();
+        let mut lots = bumpalo::collections::Vec::with_capacity_in(count, arena);
+        let mut partner_floors = bumpalo::collections::Vec::new_in(arena);
+        for (lot, least) in request.imp.items().iter().filter_map(lot) {
+            if plan.is_per_partner() {
+                let rated = (currency, market.rates());
+                partner_floors.extend(market.buyers().iter().map(|buyer| {
+                    let partner = Some(&*buyer.partner.id);
+                    let floor = plan.floor(&request, lot.imp, partner, least, rated);
+                    floor.unwrap_or(lot.floor)
+                }));
+            }
+            lots.push(lot);
+        }
         let lots = lots.into_bump_slice();
+        let partner_floors = partner_floors.into_bump_slice();
         Self {
             market,
             seller,
             request,
             lots,
+            partner_floors,
             currency,
             seed,
         }
+    }
+
+    /// The floor of a lot for the partner at that place in the market.
+    pub fn floor(&self, lot: usize, buyer: usize) -> Floor<'a> {
+        let place = lot * self.market.buyers().len() + buyer;
+        let own = self.partner_floors.get(place);
+        own.copied().unwrap_or(self.lots[lot].floor)
     }
 
     /// The lot of an imp id.

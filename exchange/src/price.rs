@@ -30,6 +30,12 @@ pub(crate) fn four_decimals(price: Cpm) -> Cpm {
     Cpm((whole + i64::from(up)) * 100)
 }
 
+/// The price at four decimals, never lower.
+pub(crate) fn four_decimals_up(price: Cpm) -> Cpm {
+    let whole = price.0.div_euclid(100) + i64::from(price.0.rem_euclid(100) != 0);
+    Cpm(whole.saturating_mul(100))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,5 +67,11 @@ mod tests {
             [149, 150, 151, 250, 350, 100].map(round),
             [100, 200, 200, 200, 400, 100]
         );
+    }
+
+    #[test]
+    fn four_decimals_up_never_lower() {
+        let round = |micros| four_decimals_up(Cpm(micros)).0;
+        assert_eq!([0, 1, 100, 101, 199].map(round), [0, 100, 100, 200, 200]);
     }
 }

@@ -247,7 +247,7 @@ fn standing<'a>(
     let deal = deal(lot, bid)?;
     seat(auction, buyer, deal, offer.seat)?;
     let price = price(auction, answer, offer, rules)?;
-    let (floor, below) = bid_floor(auction, lot, deal)?;
+    let (floor, below) = bid_floor(auction, offer, deal)?;
     if price < floor {
         return Err(below);
     }
@@ -351,11 +351,13 @@ fn price(
 /// The floor of a bid, and what it is called to be below it.
 fn bid_floor(
     auction: &Auction<'_>,
-    lot: &Lot<'_>,
+    offer: &Offer<'_>,
     deal: Option<&Deal<'_>>,
 ) -> Result<(Cpm, Loss), Loss> {
+    let lot = offer.lot.ok_or(Loss::Malformed)?;
+    let floor = auction.floor(lot, offer.buyer);
     let Some(deal) = deal else {
-        return Ok((lot.floor.enforced, Loss::BelowFloor));
+        return Ok((floor.enforced, Loss::BelowFloor));
     };
     let own = floor::convert(
         deal.bidfloor,
@@ -364,7 +366,7 @@ fn bid_floor(
         auction.market.rates(),
     );
     let own = own.map_err(|_| Loss::Currency)?;
-    Ok((own.max(lot.floor.deals), Loss::BelowDealFloor))
+    Ok((own.max(floor.deals), Loss::BelowDealFloor))
 }
 
 #[cfg(test)]

@@ -256,10 +256,10 @@ impl Texts {
     /// A loser learns the price to win only where price was the reason, and never what the
     /// winner pays.
     fn lost(auction: &Auction<'_>, offer: &Offer<'_>, loss: Loss, award: Option<&Award>) -> Self {
-        let lot = offer.lot.map(|index| &auction.lots[index]);
+        let floor = offer.lot.map(|lot| auction.floor(lot, offer.buyer));
         let needed = match award {
             Some(award) => Some(award.cleared.loser_min_to_win),
-            None => lot.map(|lot| lot.floor.enforced),
+            None => floor.map(|floor| floor.enforced),
         };
         let needed = needed.filter(|_| loss.is_about_price());
         let min_to_win = needed.and_then(|price| own_price(auction, offer, price));

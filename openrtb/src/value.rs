@@ -147,6 +147,14 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// The value of `true` or `false`.
+    pub fn as_bool(self) -> Option<bool> {
+        match self.0 {
+            [Node::Static(StaticNode::Bool(flag))] => Some(*flag),
+            _ => None,
+        }
+    }
+
     /// Whether the value is an object.
     pub fn is_object(self) -> bool {
         kind(&self.0[0]) == "object"

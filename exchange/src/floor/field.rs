@@ -1,112 +1,173 @@
-//! The values that floor rules match on, read from a request that has been enriched.
+//! The fields that floor rules match on: the schema's and the exchange's own.
+//!
+//! A request's value of a field is text in lower case, as rules are kept; numbers are written
+//! into a buffer of the caller, so that reading a value allocates nothing.
 
-use super::Field;
-use openrtb::request::{Device, Imp, Publisher, Video};
-use openrtb::{BidRequest, Value};
-use std::borrow::Cow;
+mod value;
 
-/// The value of a field, `None` where the request has none: only a wildcard matches that.
-pub(super) fn value<'a>(
-    field: Field,
-    request: &BidRequest<'a>,
-    imp: &Imp<'a>,
-) -> Option<Cow<'a, str>> {
-    if field == Field::Size {
-        return size(imp).map(|(w, h)| Cow::Owned(format!("{w}x{h}")));
+pub(super) use value::{Subject, value};
+
+/// A field that rules can match on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// Domain of the site, application or screen.
+    SiteDomain,
+    /// Domain of the publisher object.
+    PubDomain,
+    /// Domain of the site or, failing that, of the publisher object.
+    Domain,
+    /// Bundle of the application.
+    Bundle,
+    /// Name of the integration channel.
+    Channel,
+    /// The imp's media type: `banner`, `video` (in stream), `video-outstream`, `audio`, `native`.
+    MediaType,
+    /// The imp's size as `WxH`.
+    Size,
+    /// Slot of the ad server.
+    GptSlot,
+    /// The ad unit's code.
+    AdUnitCode,
+    /// The country, ISO 3166-1 alpha-3.
+    Country,
+    /// `phone`, `tablet` or `desktop`.
+    DeviceType,
+    /// Id of the partner that is asked.
+    Partner,
+    /// Hour of the day, `0` to `23`.
+    Hour,
+    /// Day of the week, `mon` to `sun`.
+    Weekday,
+    /// Whether the partner is shown an id of the user: `true` or `false`.
+    UserKnown,
+    /// The imp's format, videos told apart by `plcmt`: `banner`, `video-instream`,
+    /// `video-accompanying`, `video-interstitial`, `video-standalone`, `video`, `audio`, `native`.
+    Format,
+    /// The measured viewability in tens of percent, rounded down: `0`, `10` … `90`, `100`.
+    Viewability,
+}
+
+/// How many fields there are, and so the most that a rule can have.
+pub const MAX_FIELDS: usize = 17;
+
+/// The days of the week, Monday first.
+pub(super) const WEEKDAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+
+const FORMATS: [&str; 8] = [
+    "banner",
+    "video-instream",
+    "video-accompanying",
+    "video-interstitial",
+    "video-standalone",
+    "video",
+    "audio",
+    "native",
+];
+
+impl Field {
+    /// Every field with its name in a file.
+    pub const ALL: [(&'static str, Field); MAX_FIELDS] = [
+        ("siteDomain", Field::SiteDomain),
+        ("pubDomain", Field::PubDomain),
+        ("domain", Field::Domain),
+        ("bundle", Field::Bundle),
+        ("channel", Field::Channel),
+        ("mediaType", Field::MediaType),
+        ("size", Field::Size),
+        ("gptSlot", Field::GptSlot),
+        ("adUnitCode", Field::AdUnitCode),
+        ("country", Field::Country),
+        ("deviceType", Field::DeviceType),
+        ("bidder", Field::Partner),
+        ("hour", Field::Hour),
+        ("weekday", Field::Weekday),
+        ("userKnown", Field::UserKnown),
+        ("format", Field::Format),
+        ("viewability", Field::Viewability),
+    ];
+
+    /// The field of that name; `partner` is the exchange's own word for `bidder`.
+    pub fn named(name: &str) -> Option<Self> {
+        if name == "partner" {
+            return Some(Field::Partner);
+        }
+        Self::ALL
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, field)| *field)
     }
-    let text = match field {
-        Field::SiteDomain => site_domain(request),
-        Field::PubDomain => publisher(request).and_then(|publisher| publisher.domain),
-        Field::Domain => site_domain(request)
-            .or_else(|| publisher(request).and_then(|publisher| publisher.domain)),
-        Field::Bundle => request.app.and_then(|app| app.bundle),
-        Field::Channel => at(request.ext, &["prebid", "channel", "name"]),
-        Field::MediaType => media_type(imp),
-        Field::Size => None,
-        Field::GptSlot => gpt_slot(imp),
-        Field::AdUnitCode => at(imp.ext, &["gpid"])
-            .or(imp.tagid)
-            .or_else(|| at(imp.ext, &["data", "pbadslot"]))
-            .or_else(|| at(imp.ext, &["prebid", "storedrequest", "id"])),
-        Field::Country => request
-            .device
-            .and_then(|device| device.geo)
-            .and_then(|geo| geo.country),
-        Field::DeviceType => request.device.and_then(device_type),
-    };
-    text.filter(|text| !text.is_empty()).map(Cow::Borrowed)
-}
 
-fn at<'a>(value: Option<Value<'a>>, path: &[&str]) -> Option<&'a str> {
-    path.iter()
-        .try_fold(value?, |value, key| value.get(key))?
-        .as_str()
-}
-
-fn site_domain<'a>(request: &BidRequest<'a>) -> Option<&'a str> {
-    request
-        .site
-        .and_then(|site| site.domain)
-        .or_else(|| request.app.and_then(|app| app.domain))
-        .or_else(|| request.dooh.and_then(|dooh| dooh.domain))
-}
-
-fn publisher<'a>(request: &BidRequest<'a>) -> Option<&'a Publisher<'a>> {
-    request
-        .site
-        .and_then(|site| site.publisher)
-        .or_else(|| request.app.and_then(|app| app.publisher))
-        .or_else(|| request.dooh.and_then(|dooh| dooh.publisher))
-}
-
-fn media_type(imp: &Imp<'_>) -> Option<&'static str> {
-    match (imp.banner, imp.video, imp.audio, imp.native) {
-        (Some(_), None, None, None) => Some("banner"),
-        (None, Some(video), None, None) => Some(if is_instream(video) {
-            "video"
-        } else {
-            "video-outstream"
-        }),
-        (None, None, Some(_), None) => Some("audio"),
-        (None, None, None, Some(_)) => Some("native"),
-        _ => None,
+    /// A rule's value of the field as requests are compared with it. The schema's own fields
+    /// take any text; the exchange's own have closed sets of values.
+    ///
+    /// # Errors
+    /// The values that are allowed, where this one could never match.
+    pub(super) fn canonical(self, lowered: &str) -> Result<String, String> {
+        let among = |known: &[&str]| {
+            if known.contains(&lowered) {
+                Ok(lowered.to_owned())
+            } else {
+                Err(known.join(", "))
+            }
+        };
+        let number = |most: u32, step: u32, allowed: &str| {
+            let number = lowered.parse::<u32>().ok();
+            let fits = number.filter(|number| *number <= most && number % step == 0);
+            fits.map(|number| number.to_string())
+                .ok_or_else(|| allowed.to_owned())
+        };
+        match self {
+            Field::MediaType if lowered == "video-instream" => Ok("video".to_owned()),
+            Field::Hour => number(23, 1, "0 to 23"),
+            Field::Viewability => number(100, 10, "0, 10, 20 and so on to 100"),
+            Field::Weekday => among(&WEEKDAYS),
+            Field::UserKnown => among(&["true", "false"]),
+            Field::Format => among(&FORMATS),
+            Field::SiteDomain
+            | Field::PubDomain
+            | Field::Domain
+            | Field::Bundle
+            | Field::Channel
+            | Field::MediaType
+            | Field::Size
+            | Field::GptSlot
+            | Field::AdUnitCode
+            | Field::Country
+            | Field::DeviceType
+            | Field::Partner => Ok(lowered.to_owned()),
+        }
     }
 }
 
-/// `plcmt` is the newer word and wins; a video that says neither is outstream.
-fn is_instream(video: &Video<'_>) -> bool {
-    video.plcmt.or(video.placement) == Some(1)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn size(imp: &Imp<'_>) -> Option<(i64, i64)> {
-    let sized = |w: Option<i64>, h: Option<i64>| w.zip(h).filter(|(w, h)| *w > 0 && *h > 0);
-    match (imp.banner, imp.video) {
-        (Some(banner), _) => match banner.format.items() {
-            [only] => sized(only.w, only.h),
-            _ => sized(banner.w, banner.h),
-        },
-        (None, Some(video)) => sized(video.w, video.h),
-        (None, None) => None,
+    #[test]
+    fn values_that_could_never_match_are_told() {
+        let canonical = |field: Field, text: &str| field.canonical(text).ok();
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(canonical(Field::MediaType, "video-instream"), some("video"));
+        assert_eq!(canonical(Field::Size, "any text"), some("any text"));
+        assert_eq!(canonical(Field::Hour, "07"), some("7"));
+        assert_eq!(canonical(Field::Hour, "24"), None);
+        assert_eq!(canonical(Field::Weekday, "sun"), some("sun"));
+        assert_eq!(canonical(Field::Weekday, "holiday"), None);
+        assert_eq!(canonical(Field::UserKnown, "yes"), None);
+        assert_eq!(canonical(Field::Viewability, "70"), some("70"));
+        assert_eq!(canonical(Field::Viewability, "75"), None);
+        assert_eq!(
+            Field::Format.canonical("popup").unwrap_err(),
+            FORMATS.join(", ")
+        );
     }
-}
 
-fn gpt_slot<'a>(imp: &Imp<'a>) -> Option<&'a str> {
-    if at(imp.ext, &["data", "adserver", "name"]) == Some("gam")
-        && let Some(slot) = at(imp.ext, &["data", "adserver", "adslot"])
-    {
-        return Some(slot);
-    }
-    at(imp.ext, &["data", "pbadslot"])
-}
-
-/// The device's type as the enrichment left it: AdCOM 2 desktop, 4 phone, 5 tablet. The older
-/// value 1 is a phone or a tablet, which the user agent tells apart.
-fn device_type(device: &Device<'_>) -> Option<&'static str> {
-    match device.devicetype? {
-        1 if crate::enrich::is_tablet(device.ua.unwrap_or_default()) => Some("tablet"),
-        1 | 4 => Some("phone"),
-        2 => Some("desktop"),
-        5 => Some("tablet"),
-        _ => None,
+    #[test]
+    fn every_field_has_one_name_and_partner_is_another_word_for_bidder() {
+        for (name, field) in Field::ALL {
+            assert_eq!(Field::named(name), Some(field));
+        }
+        assert_eq!(Field::named("partner"), Field::named("bidder"));
+        assert_eq!(Field::named("planet"), None);
     }
 }

@@ -1,130 +1,220 @@
 //! Floor rules as a lookup: from the values of a request's fields to a price.
 //!
-//! A table holds one map for each pattern of wildcards that its rules use, in the order in which
-//! patterns are tried, so that a lookup costs one hash per pattern in use and not one per
-//! pattern that is possible. Values are interned per field: a value that no rule names cannot
-//! match and costs no lookup at all.
+//! Rules are numbered in the order in which they are tried: fewest wildcards first, among equals
+//! the left-most specific. For each field the table knows which rules a value admits, as a set
+//! of those numbers; the intersection over the fields has the matching rules, and its first
+//! member is the answer. So the cost depends on the number of rules and fields alone, not on how
+//! many patterns of wildcards the rules use: 64 rules and a field take one instruction.
 
+use super::field::{Field, MAX_FIELDS};
+use super::schema::MAX_RULES;
 use foldhash::fast::RandomState;
 use ledger::Cpm;
-use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 type Map<K, V> = HashMap<K, V, RandomState>;
 
-/// The most fields of a rule: each field of the schema once.
-pub const MAX_FIELDS: usize = 11;
-
-/// A field that rules can match on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Field {
-    /// Domain of the site, application or screen.
-    SiteDomain,
-    /// Domain of the publisher object.
-    PubDomain,
-    /// Domain of the site or, failing that, of the publisher object.
-    Domain,
-    /// Bundle of the application.
-    Bundle,
-    /// Name of the integration channel.
-    Channel,
-    /// The imp's format.
-    MediaType,
-    /// The imp's size as `WxH`.
-    Size,
-    /// Slot of the ad server.
-    GptSlot,
-    /// The ad unit's code.
-    AdUnitCode,
-    /// The country, ISO 3166-1 alpha-3.
-    Country,
-    /// `phone`, `tablet` or `desktop`.
-    DeviceType,
-}
-
-impl Field {
-    /// Every field with its name in the schema.
-    pub const ALL: [(&'static str, Field); MAX_FIELDS] = [
-        ("siteDomain", Field::SiteDomain),
-        ("pubDomain", Field::PubDomain),
-        ("domain", Field::Domain),
-        ("bundle", Field::Bundle),
-        ("channel", Field::Channel),
-        ("mediaType", Field::MediaType),
-        ("size", Field::Size),
-        ("gptSlot", Field::GptSlot),
-        ("adUnitCode", Field::AdUnitCode),
-        ("country", Field::Country),
-        ("deviceType", Field::DeviceType),
-    ];
-
-    /// The field of that name.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, field)| *field)
-    }
-}
-
 /// A rule that was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hit {
-    /// Which rule, counted in the alphabetical order of the group's rules.
-    pub rule: u32,
+pub struct Hit<'r> {
+    /// The rule as the publisher wrote it.
+    pub rule: &'r str,
     /// Its price.
     pub price: Cpm,
+}
+
+/// Why a rule is not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unusable {
+    /// It has another number of parts than there are fields.
+    Parts(usize),
+    /// An earlier rule matches the same values.
+    Repeated,
+    /// A part that its field never has.
+    Value {
+        /// Place of the field.
+        field: usize,
+        /// What is allowed.
+        allowed: String,
+    },
+    /// There are [`MAX_RULES`] already.
+    TooMany,
 }
 
 /// The rules of one model group.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
     fields: Vec<Field>,
-    /// What the rules name, per field.
-    values: Vec<Map<Box<str>, u32>>,
-    /// Tables by wildcard pattern, the most specific first.
-    tables: Vec<(Pattern, Table)>,
+    /// In the order in which they are tried.
+    ranked: Vec<(Box<str>, Cpm)>,
+    /// What each field admits.
+    dimensions: Vec<Dimension>,
 }
 
-/// Rules of one pattern, by the numbers of their values.
-type Table = Map<Box<[u32]>, Hit>;
-
-/// Which fields are wildcards, the left-most field in the highest bit, so that the numeric order
-/// among patterns with the same number of wildcards keeps left-most values specific.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Pattern(u32);
-
-impl Pattern {
-    fn rank(self) -> (u32, u32) {
-        (self.0.count_ones(), self.0)
-    }
-
-    fn is_wildcard(self, field: usize, fields: usize) -> bool {
-        self.0 >> (fields - 1 - field) & 1 == 1
-    }
+/// Which rules the values of one field admit.
+#[derive(Clone, Debug, Default)]
+struct Dimension {
+    named: Map<Box<str>, Admitted>,
+    /// The rules with a wildcard.
+    any: Box<[u64]>,
 }
 
-/// Why a rule is not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unusable {
-    /// It has another number of parts than there are fields.
-    Parts(usize),
-    /// An earlier rule matches the same values.
-    Repeated,
+/// The rules that name a value.
+#[derive(Clone, Debug)]
+enum Admitted {
+    /// A short list, to be joined with the wildcards.
+    Few(Box<[u16]>),
+    /// A set that has the wildcards already.
+    Many(Box<[u64]>),
 }
 
-/// A wildcard's place in a key; values are numbered from 1.
-const ANY: u32 = 0;
+/// The longest list; a longer one would cost more than a set.
+const FEW: usize = 32;
+const BITS: usize = u64::BITS as usize;
+/// Words of a set of all rules.
+const WORDS: usize = MAX_RULES.div_ceil(BITS);
 
 impl Rules {
+    /// The fields, in the order of the rules' parts.
+    pub fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
+    /// How many rules there are.
+    pub fn len(&self) -> usize {
+        self.ranked.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.ranked.is_empty()
+    }
+
+    /// Finds the first rule that matches. `admits` reads the request's value of a field into the
+    /// reader that it is given, or nothing where the request has none.
+    pub(super) fn find(&self, mut value: impl FnMut(Field, &mut Probe<'_>)) -> Option<Hit<'_>> {
+        let words = self.ranked.len().div_ceil(BITS);
+        if words == 0 {
+            return None;
+        }
+        let mut left = [0; WORDS];
+        let left = &mut left[..words];
+        for (index, (field, dimension)) in self.fields.iter().zip(&self.dimensions).enumerate() {
+            let mut probe = Probe {
+                dimension,
+                found: None,
+            };
+            value(*field, &mut probe);
+            let found = probe.found;
+            if index == 0 {
+                dimension.begin(found, left);
+            } else {
+                dimension.narrow(found, left);
+            }
+        }
+        let word = left.iter().position(|word| *word != 0)?;
+        let first = word * BITS + left[word].trailing_zeros() as usize;
+        let (rule, price) = &self.ranked[first];
+        Some(Hit {
+            rule,
+            price: *price,
+        })
+    }
+}
+
+/// Takes a request's value of one field.
+pub(super) struct Probe<'d> {
+    dimension: &'d Dimension,
+    found: Option<&'d Admitted>,
+}
+
+impl Probe<'_> {
+    /// The value, in any case.
+    pub(super) fn is(&mut self, text: &str) {
+        let mut lowered = [0; 128];
+        self.found = match lowered.get_mut(..text.len()) {
+            Some(lowered) if text.is_ascii() => {
+                lowered.copy_from_slice(text.as_bytes());
+                lowered.make_ascii_lowercase();
+                let text = std::str::from_utf8(lowered).unwrap_or_default();
+                self.dimension.named.get(text)
+            }
+            // Other scripts and overlong texts are rare, and cost an allocation.
+            _ => self.dimension.named.get(text.to_lowercase().as_str()),
+        };
+    }
+}
+
+impl Dimension {
+    /// The set of the first field.
+    fn begin(&self, found: Option<&Admitted>, left: &mut [u64]) {
+        match found {
+            Some(Admitted::Many(many)) => left.copy_from_slice(many),
+            Some(Admitted::Few(few)) => {
+                left.copy_from_slice(&self.any);
+                for rule in few {
+                    set(left, *rule);
+                }
+            }
+            None => left.copy_from_slice(&self.any),
+        }
+    }
+
+    /// Takes away what the field does not admit.
+    fn narrow(&self, found: Option<&Admitted>, left: &mut [u64]) {
+        match found {
+            Some(Admitted::Many(many)) => intersect(left, many),
+            Some(Admitted::Few(few)) => {
+                // Which of the few are still in, one bit each: there are at most 32.
+                let mut kept = 0_u32;
+                for (index, rule) in few.iter().enumerate() {
+                    kept |= u32::from(is_set(left, *rule)) << index;
+                }
+                intersect(left, &self.any);
+                while kept != 0 {
+                    set(left, few[kept.trailing_zeros() as usize]);
+                    kept &= kept - 1;
+                }
+            }
+            None => intersect(left, &self.any),
+        }
+    }
+}
+
+fn intersect(left: &mut [u64], right: &[u64]) {
+    for (left, right) in left.iter_mut().zip(right) {
+        *left &= right;
+    }
+}
+
+fn set(bits: &mut [u64], rule: u16) {
+    bits[usize::from(rule) / BITS] |= 1 << (usize::from(rule) % BITS);
+}
+
+fn is_set(bits: &[u64], rule: u16) -> bool {
+    bits[usize::from(rule) / BITS] >> (usize::from(rule) % BITS) & 1 == 1
+}
+
+/// Rules that are being gathered.
+#[derive(Debug)]
+pub struct Builder {
+    fields: Vec<Field>,
+    /// Parts, text and price; an empty part is a wildcard.
+    rules: Vec<(Vec<Part>, Box<str>, Cpm)>,
+    seen: HashSet<Vec<Part>>,
+}
+
+/// A part of a rule; `None` is a wildcard.
+type Part = Option<Box<str>>;
+
+impl Builder {
     /// No rules yet over `fields`, at most [`MAX_FIELDS`].
     pub fn new(fields: Vec<Field>) -> Self {
         assert!(fields.len() <= MAX_FIELDS, "a schema names each field once");
-        let values = fields.iter().map(|_| Map::default()).collect();
         Self {
             fields,
-            values,
-            tables: Vec::new(),
+            rules: Vec::new(),
+            seen: HashSet::new(),
         }
     }
 
@@ -136,239 +226,82 @@ impl Rules {
     /// Adds a rule, written as its parts joined by `delimiter`.
     ///
     /// # Errors
-    /// Why the rule is of no use; the table is unchanged.
-    pub fn insert(&mut self, rule: &str, delimiter: char, hit: Hit) -> Result<(), Unusable> {
+    /// Why the rule is of no use; it is not added.
+    pub fn insert(&mut self, rule: &str, delimiter: char, price: Cpm) -> Result<(), Unusable> {
+        if self.rules.len() >= MAX_RULES {
+            return Err(Unusable::TooMany);
+        }
         let lowered = rule.to_lowercase();
-        let parts: Vec<&str> = lowered.split(delimiter).map(str::trim).collect();
-        if parts.len() != self.fields.len() {
-            return Err(Unusable::Parts(parts.len()));
+        let texts: Vec<&str> = lowered.split(delimiter).map(str::trim).collect();
+        if texts.len() != self.fields.len() {
+            return Err(Unusable::Parts(texts.len()));
         }
-        let mut pattern = Pattern(0);
-        let mut key = Vec::with_capacity(parts.len());
-        for (index, part) in parts.iter().enumerate() {
-            if *part == "*" {
-                pattern.0 |= 1 << (parts.len() - 1 - index);
-                key.push(ANY);
-                continue;
-            }
-            let value = match (self.fields[index], *part) {
-                (Field::MediaType, "video-instream") => "video",
-                (_, value) => value,
+        let mut parts = Vec::with_capacity(texts.len());
+        for (index, text) in texts.into_iter().enumerate() {
+            let part = if text == "*" {
+                None
+            } else {
+                let canonical = self.fields[index].canonical(text);
+                let canonical = canonical.map_err(|allowed| Unusable::Value {
+                    field: index,
+                    allowed,
+                })?;
+                Some(canonical.into_boxed_str())
             };
-            let values = &mut self.values[index];
-            let next = values.len() as u32 + 1;
-            key.push(*values.entry(value.into()).or_insert(next));
+            parts.push(part);
         }
-        let table = match self
-            .tables
-            .binary_search_by_key(&pattern.rank(), |(at, _)| at.rank())
-        {
-            Ok(found) => found,
-            Err(place) => {
-                self.tables.insert(place, (pattern, Map::default()));
-                place
-            }
-        };
-        let table = &mut self.tables[table].1;
-        if table.contains_key(key.as_slice()) {
+        if !self.seen.insert(parts.clone()) {
             return Err(Unusable::Repeated);
         }
-        table.insert(key.into(), hit);
+        self.rules.push((parts, rule.into(), price));
         Ok(())
     }
 
-    /// Finds the most specific rule for the values of a request, one per field, `None` where the
-    /// request has none.
-    pub fn find<'v>(&self, value: impl Fn(Field) -> Option<Cow<'v, str>>) -> Option<Hit> {
-        let count = self.fields.len();
-        let mut request = [ANY; MAX_FIELDS];
-        for (index, field) in self.fields.iter().enumerate() {
-            let known = value(*field).and_then(|text| self.number(index, &text));
-            request[index] = known.unwrap_or(ANY);
-        }
-        self.tables.iter().find_map(|(pattern, table)| {
-            let mut key = request;
-            for (index, part) in key[..count].iter_mut().enumerate() {
-                if pattern.is_wildcard(index, count) {
-                    *part = ANY;
-                } else if *part == ANY {
-                    return None;
+    /// The lookup.
+    pub fn build(mut self) -> Rules {
+        // `false`, a specific part, sorts before `true`, from the left.
+        self.rules.sort_by_cached_key(|(parts, ..)| {
+            let wildcards: Vec<bool> = parts.iter().map(Option::is_none).collect();
+            (wildcards.iter().filter(|wild| **wild).count(), wildcards)
+        });
+        let words = self.rules.len().div_ceil(BITS);
+        let dimensions = (0..self.fields.len()).map(|field| {
+            let mut any = vec![0; words];
+            let mut named: Map<Box<str>, Vec<u16>> = Map::default();
+            for (number, (parts, ..)) in (0_u16..).zip(&self.rules) {
+                match &parts[field] {
+                    None => set(&mut any, number),
+                    Some(text) => named.entry(text.clone()).or_default().push(number),
                 }
             }
-            table.get(&key[..count]).copied()
-        })
-    }
-
-    fn number(&self, field: usize, text: &str) -> Option<u32> {
-        let values = &self.values[field];
-        if text.chars().any(char::is_uppercase) {
-            values.get(text.to_lowercase().as_str()).copied()
-        } else {
-            values.get(text).copied()
+            let named = named.into_iter().map(|(text, rules)| {
+                let admitted = if rules.len() <= FEW {
+                    Admitted::Few(rules.into())
+                } else {
+                    let mut many = any.clone();
+                    for rule in rules {
+                        set(&mut many, rule);
+                    }
+                    Admitted::Many(many.into())
+                };
+                (text, admitted)
+            });
+            Dimension {
+                named: named.collect(),
+                any: any.into(),
+            }
+        });
+        Rules {
+            dimensions: dimensions.collect(),
+            fields: self.fields,
+            ranked: self
+                .rules
+                .into_iter()
+                .map(|(_, text, price)| (text, price))
+                .collect(),
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn hit(rule: usize) -> Hit {
-        Hit {
-            rule: rule as u32,
-            price: Cpm(rule as i64),
-        }
-    }
-
-    fn fields(count: usize) -> Vec<Field> {
-        Field::ALL[..count]
-            .iter()
-            .map(|(_, field)| *field)
-            .collect()
-    }
-
-    fn find(rules: &Rules, values: &[&str]) -> Option<u32> {
-        let value = |field| {
-            let at = rules
-                .fields()
-                .iter()
-                .position(|known| *known == field)
-                .unwrap();
-            (values[at] != "*").then(|| Cow::Borrowed(values[at]))
-        };
-        rules.find(value).map(|hit| hit.rule)
-    }
-
-    /// Removes the winning rule again and again: what is left is the order of precedence.
-    fn assert_order(values: &[&str], delimiter: &str, order: &[String]) {
-        let delimiter_char = delimiter.chars().next().unwrap();
-        for from in 0..order.len() {
-            let mut rules = Rules::new(fields(values.len()));
-            for (index, rule) in order.iter().enumerate().skip(from).rev() {
-                rules.insert(rule, delimiter_char, hit(index)).unwrap();
-            }
-            assert_eq!(
-                find(&rules, values),
-                Some(from as u32),
-                "{order:?} from {from}"
-            );
-        }
-    }
-
-    #[test]
-    fn fewest_wildcards_first_then_the_left_most_specific() {
-        let order = [
-            "a|b|c", "a|b|*", "a|*|c", "*|b|c", "a|*|*", "*|b|*", "*|*|c", "*|*|*",
-        ];
-        assert_order(&["A", "b", "C"], "|", &order.map(str::to_owned));
-        let order = ["*^b^c", "*^b^*", "*^*^c", "*^*^*"];
-        assert_order(&["*", "b", "c"], "^", &order.map(str::to_owned));
-    }
-
-    #[test]
-    fn the_order_holds_for_any_number_of_fields() {
-        for count in 1..=MAX_FIELDS {
-            let names: Vec<String> = (0..count).map(|index| format!("v{index}")).collect();
-            let mut patterns: Vec<u32> = (0..1 << count).collect();
-            patterns.sort_by_key(|pattern| {
-                let places: Vec<usize> = (0..count).filter(|at| pattern >> at & 1 == 1).collect();
-                // Among equals the pattern whose wildcards lie further right comes first.
-                let from_left = (0..count).map(|at| places.contains(&at));
-                (places.len(), from_left.collect::<Vec<bool>>())
-            });
-            let order: Vec<String> = patterns
-                .iter()
-                .map(|pattern| {
-                    let part = |at: usize| {
-                        if pattern >> at & 1 == 1 {
-                            "*"
-                        } else {
-                            names[at].as_str()
-                        }
-                    };
-                    (0..count).map(part).collect::<Vec<_>>().join("|")
-                })
-                .collect();
-            let values: Vec<&str> = names.iter().map(String::as_str).collect();
-            let sampled = if count > 5 {
-                order[..12].to_vec()
-            } else {
-                order
-            };
-            assert_order(&values, "|", &sampled);
-        }
-    }
-
-    #[test]
-    fn rules_that_cannot_be_used_are_told() {
-        let mut rules = Rules::new(fields(2));
-        assert_eq!(rules.insert("a", '|', hit(0)), Err(Unusable::Parts(1)));
-        assert_eq!(rules.insert("a|b|c", '|', hit(0)), Err(Unusable::Parts(3)));
-        assert_eq!(rules.insert("a|b", '|', hit(1)), Ok(()));
-        assert_eq!(rules.insert("A|B", '|', hit(2)), Err(Unusable::Repeated));
-        assert_eq!(find(&rules, &["a", "b"]), Some(1));
-        assert_eq!(find(&rules, &["a", "x"]), None);
-    }
-
-    #[test]
-    fn the_shared_orders_hold() {
-        let Ok(corpus) = std::env::var("GAVEL_CORPUS") else {
-            eprintln!("SKIPPED: set GAVEL_CORPUS to the folder that has floors/rule_order.jsonl");
-            return;
-        };
-        let path = std::path::Path::new(&corpus).join("floors/rule_order.jsonl");
-        let text = std::fs::read_to_string(&path).unwrap();
-        let mut cases = 0;
-        for line in text.lines() {
-            let case: serde_json::Value = serde_json::from_str(line).unwrap();
-            let texts = |name: &str| -> Vec<String> {
-                let list = case[name].as_array().unwrap();
-                list.iter()
-                    .map(|text| text.as_str().unwrap().to_owned())
-                    .collect()
-            };
-            let (values, order) = (texts("values"), texts("order"));
-            let values: Vec<&str> = values.iter().map(String::as_str).collect();
-            assert_order(&values, case["delimiter"].as_str().unwrap(), &order);
-            cases += 1;
-        }
-        assert!(cases > 0, "{} has no case", path.display());
-    }
-
-    proptest! {
-        /// The table finds what a walk over all rules finds.
-        #[test]
-        fn the_table_agrees_with_a_walk(
-            rules in prop::collection::vec(prop::collection::vec(0_usize..4, 4), 0..24),
-            request in prop::collection::vec(0_usize..4, 4),
-        ) {
-            let names = ["*", "x", "y", "z"];
-            let mut table = Rules::new(fields(4));
-            let mut kept: Vec<Vec<&str>> = Vec::new();
-            for rule in &rules {
-                let parts: Vec<&str> = rule.iter().map(|at| names[*at]).collect();
-                if table.insert(&parts.join("|"), '|', hit(kept.len())).is_ok() {
-                    kept.push(parts);
-                }
-            }
-            let values: Vec<&str> = request.iter().map(|at| names[*at]).collect();
-            let matches = |rule: &[&str]| {
-                rule.iter().zip(&values).all(|(part, value)| *part == "*" || part == value)
-            };
-            let wildcards = |rule: &[&str]| -> Vec<bool> {
-                rule.iter().map(|part| *part == "*").collect()
-            };
-            let best = kept
-                .iter()
-                .enumerate()
-                .filter(|(_, rule)| matches(rule))
-                .min_by_key(|(_, rule)| {
-                    let wild = wildcards(rule);
-                    (wild.iter().filter(|wild| **wild).count(), wild)
-                })
-                .map(|(index, _)| index as u32);
-            prop_assert_eq!(find(&table, &values), best);
-        }
-    }
-}
+mod tests;

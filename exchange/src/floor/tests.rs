@@ -1,9 +1,15 @@
 //! Tests of the floors against small files.
 
+mod draws;
+mod peers;
+mod stated;
+
 use super::*;
+use crate::catalog::{Pricing, Publisher};
 use crate::draw::Draw;
+use bumpalo::Bump;
 use ledger::Micros;
-use openrtb::{Keep, Limits, Scratch};
+use openrtb::{BidRequest, Keep, Limits, Scratch};
 
 const EUR: Currency = Currency(*b"EUR");
 
@@ -11,14 +17,64 @@ fn rates() -> RateTable {
     RateTable::new(EUR, &[(USD, Micros(1_250_000))], "2026-11-24")
 }
 
-fn floor_of(file: &str, request: &str, placement: Option<Cpm>) -> Result<Floor, NoRate> {
-    let floors = parse(file).unwrap().floors;
-    let mut scratch = Scratch::default();
+fn publisher(floors: Option<Floors>) -> Publisher {
+    Publisher {
+        id: "pub_1".into(),
+        name: "One".into(),
+        domains: Vec::new(),
+        bundles: Vec::new(),
+        currency: EUR,
+        revenue_share_ppm: 800_000,
+        pricing: Pricing::FirstPrice,
+        floors: floors.map(Arc::new),
+        max_qps: 0,
+        tmax_ms: 150,
+        blocked_advertisers: Vec::new(),
+        blocked_categories: Vec::new(),
+        requires_creative_id: false,
+    }
+}
+
+/// A floor without its lifetime: what is signalled, enforced and held against deals, and the
+/// source in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Found {
+    signalled: Cpm,
+    enforced: Cpm,
+    deals: Cpm,
+    source: String,
+}
+
+fn plan_floor(
+    publisher: &Publisher,
+    request: &str,
+    partner: Option<&str>,
+    placement: Option<Cpm>,
+    seed: u64,
+) -> Result<Found, NoRate> {
+    let (mut scratch, arena) = (Scratch::default(), Bump::new());
     let request: BidRequest<'_> = scratch
         .decode(request.as_bytes(), Limits::default(), Keep::All)
         .unwrap();
-    let plan = Plan::draw(Some(&floors), &mut Draw::new(1));
-    plan.floor(&request, &request.imp[0], placement, EUR, &rates())
+    let request = crate::enrich::enrich(request, None, &arena);
+    let stated = Stated::read(&request, publisher.takes_stated_floors());
+    let plan = Plan::draw(publisher, &stated, 0, &mut Draw::new(seed));
+    let market = (EUR, &rates());
+    let floor = plan.floor(&request, &request.imp[0], partner, placement, market)?;
+    Ok(Found {
+        signalled: floor.signalled,
+        enforced: floor.enforced,
+        deals: floor.deals,
+        source: match floor.source {
+            Source::Rule(rule) => rule.to_owned(),
+            other => format!("{other:?}"),
+        },
+    })
+}
+
+fn floor_of(file: &str, request: &str, placement: Option<Cpm>) -> Result<Found, NoRate> {
+    let publisher = publisher(Some(parse(file).unwrap().floors));
+    plan_floor(&publisher, request, None, placement, 1)
 }
 
 const FILE: &str = r#"{"floorMin":0.10,"floorMinCur":"EUR","data":{"currency":"EUR","modelGroups":[
@@ -73,7 +129,7 @@ fn without_a_rule_the_requests_floor_stands() {
     );
     assert_eq!(
         (floor.enforced, floor.source),
-        (floor.signalled, Source::Request)
+        (floor.signalled, "Request".to_owned())
     );
     assert_eq!(
         floor_of(file, &request(""), None).unwrap().signalled,
@@ -84,7 +140,7 @@ fn without_a_rule_the_requests_floor_stands() {
     let least = floor_of(file, &request(""), Some(Cpm(70))).unwrap();
     assert_eq!(
         (least.enforced, least.deals, least.source),
-        (Cpm(70), Cpm(70), Source::Placement)
+        (Cpm(70), Cpm(70), "Placement".to_owned())
     );
 }
 
@@ -112,20 +168,93 @@ fn deals_and_unenforced_auctions_are_exempt() {
 }
 
 #[test]
-fn groups_are_drawn_by_weight_and_skipped_by_rate() {
-    let file = r#"{"data":{"skipRate":50,"modelGroups":[
-        {"modelVersion":"a","modelWeight":30,"default":1,"skipRate":0},
-        {"modelVersion":"b","modelWeight":70,"default":2}]}}"#;
-    let floors = parse(file).unwrap().floors;
-    let mut drawn = [0; 3];
-    for seed in 0..10_000 {
-        match Plan::draw(Some(&floors), &mut Draw::new(seed)).version() {
-            Some("a") => drawn[0] += 1,
-            Some("b") => drawn[1] += 1,
-            _ => drawn[2] += 1,
-        }
+fn a_partner_may_have_floors_of_its_own() {
+    let file = r#"{"data":{"currency":"EUR","modelGroups":[{"default":0.10,
+        "schema":{"fields":["mediaType","partner"]},
+        "values":{"banner|dsp_A":2,"banner|*":1,"*|dsp_b":3}}]}}"#;
+    let publisher = publisher(Some(parse(file).unwrap().floors));
+    let banner = r#"{"id":"1","imp":[{"id":"1","banner":{}}]}"#;
+    let native = r#"{"id":"1","imp":[{"id":"1","native":{}}]}"#;
+    let price = |request: &str, partner: Option<&str>| {
+        let floor = plan_floor(&publisher, request, partner, None, 1).unwrap();
+        (floor.signalled.0, floor.source)
+    };
+    let of = |price: i64, rule: &str| (price, rule.to_owned());
+    assert_eq!(price(banner, Some("dsp_a")), of(2_000_000, "banner|dsp_A"));
+    assert_eq!(price(banner, Some("dsp_b")), of(1_000_000, "banner|*"));
+    assert_eq!(price(native, Some("dsp_b")), of(3_000_000, "*|dsp_b"));
+    assert_eq!(price(banner, None), of(1_000_000, "banner|*"));
+    assert_eq!(price(native, None), of(100_000, "Default"));
+}
+
+#[test]
+fn silent_partners_are_held_to_a_floor_that_they_are_not_told() {
+    let file = |root: &str, data: &str, group: &str| {
+        let list = |name: &str| match name {
+            "" => String::new(),
+            name => format!(r#""noFloorSignalBidders":["{name}"],"#),
+        };
+        let (root, data, group) = (list(root), list(data), list(group));
+        let root = format!(r#""enforcement":{{{root}"enforceRate":100}}"#);
+        let text = format!(
+            r#"{{{root},"data":{{{data}"currency":"EUR","modelGroups":[{{{group}"default":1}}]}}}}"#
+        );
+        publisher(Some(parse(&text).unwrap().floors))
+    };
+    let told = |publisher: &Publisher, partner: &str| {
+        let request = r#"{"id":"1","imp":[{"id":"1"}]}"#;
+        let floor = plan_floor(publisher, request, Some(partner), None, 1).unwrap();
+        assert_eq!(floor.enforced, Cpm(1_000_000));
+        floor.signalled > Cpm(0)
+    };
+    let of = |file: Publisher| ["root", "data", "group"].map(|partner| told(&file, partner));
+    assert_eq!(of(file("", "", "")), [true, true, true]);
+    assert_eq!(of(file("ROOT", "", "")), [false, true, true]);
+    assert_eq!(of(file("root", "data", "")), [true, false, true]);
+    assert_eq!(of(file("root", "data", "group")), [true, true, false]);
+    assert_eq!(of(file("*", "", "")), [false, false, false]);
+}
+
+#[test]
+fn a_net_floor_is_what_the_publisher_earns() {
+    let file = |basis: &str| {
+        let data = r#""data":{"currency":"EUR","modelGroups":[{"default":1.00001}]}"#;
+        format!(r#"{{"gavel":{{"basis":"{basis}"}},{data}}}"#)
+    };
+    let request = r#"{"id":"1","imp":[{"id":"1"}]}"#;
+    let price = |basis: &str| floor_of(&file(basis), request, None).unwrap().enforced;
+    assert_eq!(price("gross"), Cpm(1_000_000));
+    // 1.00001 / 0.8 is 1.2500125, and four decimals of it must not earn less.
+    assert_eq!(price("net"), Cpm(1_250_100));
+    let own = r#"{"id":"1","imp":[{"id":"1","bidfloor":2,"bidfloorcur":"EUR"}]}"#;
+    let bare = r#"{"gavel":{"basis":"net"}}"#;
+    let floor = floor_of(bare, own, None).unwrap();
+    assert_eq!(floor.enforced, Cpm(2_000_000), "a request's floor is gross");
+}
+
+#[test]
+fn a_least_price_without_a_currency_is_in_the_groups() {
+    let file = |currency: &str| {
+        format!(
+            r#"{{"floorMin":2{currency},"data":{{"currency":"USD","modelGroups":[
+            {{"default":1}}]}}}}"#
+        )
+    };
+    let request = r#"{"id":"1","imp":[{"id":"1"}]}"#;
+    let price = |currency: &str| floor_of(&file(currency), request, None).unwrap().signalled;
+    assert_eq!(price(""), Cpm(1_600_000));
+    assert_eq!(price(r#","floorMinCur":"EUR""#), Cpm(2_000_000));
+}
+
+#[test]
+fn a_group_takes_its_own_currency_before_the_datas() {
+    let file = r#"{"data":{"currency":"EUR","modelGroups":[{"currency":"USD","default":1}]}}"#;
+    let bare = r#"{"data":{"modelGroups":[{"default":1}]}}"#;
+    let request = r#"{"id":"1","imp":[{"id":"1"}]}"#;
+    for file in [file, bare] {
+        let floor = floor_of(file, request, None).unwrap();
+        assert_eq!(floor.signalled, Cpm(800_000), "{file}");
     }
-    assert!((2_800..3_200).contains(&drawn[0]), "{drawn:?}");
-    assert!((3_300..3_700).contains(&drawn[1]), "{drawn:?}");
-    assert!((3_300..3_700).contains(&drawn[2]), "{drawn:?}");
+    let odd = r#"{"data":{"currency":"SEK","modelGroups":[{"default":1}]}}"#;
+    assert_eq!(floor_of(odd, request, None), Err(NoRate));
 }

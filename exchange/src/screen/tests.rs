@@ -4,7 +4,7 @@ use super::*;
 use crate::catalog::{Catalog, Partner, Pricing, Publisher, Route};
 use crate::clear;
 use crate::draw::Draw;
-use crate::floor::Plan;
+use crate::floor::{Plan, Stated};
 use crate::market::Market;
 use bumpalo::Bump;
 use ledger::{Micros, RateTable};
@@ -74,7 +74,8 @@ fn screened<R>(
         .decode(request.as_bytes(), Limits::default(), Keep::All)
         .unwrap();
     let seller = market.seller("pub_1").unwrap();
-    let plan = Plan::draw(None, &mut Draw::new(0));
+    let stated = Stated::default();
+    let plan = Plan::draw(&seller.publisher, &stated, 0, &mut Draw::new(0));
     let auction = Auction::open(&market, seller, request, plan, 7, &arena);
     let mut buffers: Vec<Scratch> = responses.iter().map(|_| Scratch::default()).collect();
     let answers: Vec<Answer<'_>> = buffers

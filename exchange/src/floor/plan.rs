@@ -1,0 +1,276 @@
+//! What the draws of one auction decided, and the floor of each of its imps.
+
+use super::data::Group;
+use super::field::{Subject, value};
+use super::stated::{Least, Stated};
+use super::{Basis, Data, Enforcement, Field, Floors, Silent, convert};
+use crate::catalog::Publisher;
+use crate::draw::Draw;
+use crate::price::{four_decimals, four_decimals_up};
+use ledger::{Cpm, Currency, RateTable};
+use openrtb::BidRequest;
+use openrtb::request::Imp;
+
+/// The floor of one imp, in the currency of the auction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Floor<'f> {
+    /// What buyers are told in `imp.bidfloor`; 0 is not told.
+    pub signalled: Cpm,
+    /// Below what a bid in the open auction is rejected.
+    pub enforced: Cpm,
+    /// Below what a bid on a deal is rejected, besides the deal's own floor.
+    pub deals: Cpm,
+    /// Where the price comes from.
+    pub source: Source<'f>,
+}
+
+/// Where a floor comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source<'f> {
+    /// A rule of the drawn group, as the publisher wrote it.
+    Rule(&'f str),
+    /// The drawn group's default.
+    Default,
+    /// The request's `imp.bidfloor`, or nothing.
+    Request,
+    /// The placement's own floor.
+    Placement,
+}
+
+/// A currency that the rate table does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoRate;
+
+/// What the draws of an auction decided.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan<'f> {
+    /// The drawn group, where floors apply and are not skipped.
+    group: Option<&'f Group>,
+    silent: Option<&'f Silent>,
+    enforced: bool,
+    deals: bool,
+    least: Least,
+    /// The publisher's part of what buyers pay, where prices are what it earns.
+    share_ppm: Option<u32>,
+    merge_request: bool,
+    local_s: i64,
+}
+
+impl<'f> Plan<'f> {
+    /// Draws the source, the model group, whether it is skipped and whether it is enforced, for
+    /// an auction of `publisher` at `now_s`, in Unix seconds. `stated` is what the request says.
+    pub fn draw(publisher: &'f Publisher, stated: &'f Stated, now_s: u32, draw: &mut Draw) -> Self {
+        let floors = publisher.floors.as_deref();
+        let merge_request = floors.is_none_or(|floors| floors.merge_request);
+        let nothing = Stated::default();
+        let said = if merge_request { stated } else { &nothing };
+        let offset = floors.map_or(0, |floors| floors.utc_offset_s);
+        let mut plan = Self {
+            group: None,
+            silent: None,
+            enforced: true,
+            deals: false,
+            least: said.least.or(Least {
+                price: floors.and_then(|floors| floors.min),
+                currency: floors.and_then(|floors| floors.min_currency),
+            }),
+            share_ppm: floors
+                .filter(|floors| floors.basis == Basis::Net)
+                .map(|_| publisher.revenue_share_ppm),
+            merge_request,
+            local_s: i64::from(now_s) + i64::from(offset),
+        };
+        if said.disabled || floors.is_some_and(|floors| !floors.enabled) {
+            return plan;
+        }
+        let stated_data = stated.data.as_ref().filter(|_| merge_request);
+        let Some(group) = source(floors, stated_data, draw).and_then(|data| data.draw(draw)) else {
+            return plan;
+        };
+        let root = match floors {
+            Some(floors) if floors.has_data() => Some(floors.skip_percent),
+            _ => said.skip_percent,
+        };
+        let skip = group.skip_percent.or(root).unwrap_or(0);
+        if draw.chance(skip) {
+            return plan;
+        }
+        let enforcement = merged(floors.map(|floors| floors.enforcement), said);
+        plan.enforced = draw.chance(enforcement.percent) && enforcement.enabled;
+        plan.deals = plan.enforced && enforcement.deals;
+        plan.group = Some(group);
+        let file = floors.map(|floors| &floors.silent);
+        let silent = group.silent.as_ref().or(file);
+        plan.silent = silent.filter(|silent| !silent.is_empty());
+        plan
+    }
+
+    /// The drawn group's version, where floors apply.
+    pub fn version(&self) -> Option<&'f str> {
+        self.group.map(|group| &*group.version)
+    }
+
+    /// Whether the drawn group treats partners differently, so that the floor must be asked for
+    /// each.
+    pub fn is_per_partner(&self) -> bool {
+        self.silent.is_some()
+            || self
+                .group
+                .is_some_and(|group| group.rules.fields().contains(&Field::Partner))
+    }
+
+    /// The floor of an imp in `currency`, for a partner or, with `None`, for whoever no rule
+    /// names; `placement` is the placement's own floor in that currency.
+    ///
+    /// # Errors
+    /// The currency that has no rate: such an imp cannot be sold, since its floor is unknown.
+    pub fn floor(
+        &self,
+        request: &BidRequest<'_>,
+        imp: &Imp<'_>,
+        partner: Option<&str>,
+        placement: Option<Cpm>,
+        market: (Currency, &RateTable),
+    ) -> Result<Floor<'f>, NoRate> {
+        let (currency, rates) = market;
+        let least = placement.unwrap_or(Cpm(0));
+        let subject = Subject {
+            request,
+            imp,
+            partner,
+            local_s: self.local_s,
+        };
+        let ruled = match self.group {
+            Some(group) => self.ruled(group, subject, currency, rates)?,
+            None => None,
+        };
+        let (price, source, enforced, deals) = if let Some((price, source)) = ruled {
+            (price, source, self.enforced, self.deals)
+        } else {
+            let own = convert(imp.bidfloor, imp.bidfloorcur, currency, rates)?;
+            (own, Source::Request, true, false)
+        };
+        let price_if = |holds: bool| if holds { price.max(least) } else { least };
+        let is_silent = partner
+            .zip(self.silent)
+            .is_some_and(|(partner, silent)| silent.contains(partner));
+        Ok(Floor {
+            signalled: if is_silent { Cpm(0) } else { price.max(least) },
+            enforced: price_if(enforced),
+            deals: price_if(deals),
+            source: if least > price {
+                Source::Placement
+            } else {
+                source
+            },
+        })
+    }
+
+    fn ruled(
+        &self,
+        group: &'f Group,
+        subject: Subject<'_, '_>,
+        currency: Currency,
+        rates: &RateTable,
+    ) -> Result<Option<(Cpm, Source<'f>)>, NoRate> {
+        let hit = group.rules.find(|field, probe| {
+            let mut buffer = [0; 48];
+            if let Some(text) = value(field, subject, &mut buffer) {
+                probe.is(text);
+            }
+        });
+        let (price, source) = match (hit, group.default) {
+            (Some(hit), _) => (hit.price, Source::Rule(hit.rule)),
+            (None, Some(default)) => (default, Source::Default),
+            (None, None) => return Ok(None),
+        };
+        let price = rates
+            .convert(price, group.currency, currency)
+            .ok_or(NoRate)?;
+        let of_imp = if self.merge_request {
+            Least::of_imp(subject.imp)
+        } else {
+            Least::default()
+        };
+        let least = of_imp.or(self.least);
+        let min = match least.price {
+            Some(min) => rates
+                .convert(min, least.currency.unwrap_or(group.currency), currency)
+                .ok_or(NoRate)?,
+            None => Cpm(0),
+        };
+        let price = price.max(min);
+        let price = match self.share_ppm {
+            None => four_decimals(price),
+            Some(share) => four_decimals_up(grossed_up(price, share)),
+        };
+        Ok(Some((price, source)))
+    }
+}
+
+impl Floors {
+    /// Whether there are rules besides a request's.
+    pub fn has_data(&self) -> bool {
+        self.data.is_some() || self.fetched.is_some()
+    }
+}
+
+/// Fetched data, else the file's own, else the request's. Where there are fetched and other
+/// data, the fetched say how often they are used.
+fn source<'f>(
+    floors: Option<&'f Floors>,
+    stated: Option<&'f Data>,
+    draw: &mut Draw,
+) -> Option<&'f Data> {
+    let own = floors.and_then(|floors| floors.data.as_deref()).or(stated);
+    let fetched = floors.and_then(|floors| floors.fetched.as_deref());
+    match (fetched, own) {
+        (Some(fetched), Some(own)) => Some(if draw.chance(fetched.use_percent) {
+            fetched
+        } else {
+            own
+        }),
+        (one, other) => one.or(other),
+    }
+}
+
+/// The publisher's enforcement with the request's: each may only lower the rate and exempt
+/// deals, and the request says last whether there is any.
+fn merged(file: Option<Enforcement>, stated: &Stated) -> Enforcement {
+    let own = file.unwrap_or(Enforcement {
+        deals: true,
+        ..Enforcement::default()
+    });
+    Enforcement {
+        enabled: stated.enforce.unwrap_or(own.enabled),
+        percent: own.percent.min(stated.enforce_percent.unwrap_or(100)),
+        deals: own.deals && stated.deals.unwrap_or(file.is_some()),
+    }
+}
+
+/// The lowest price of which the publisher's share is at least `net`.
+fn grossed_up(net: Cpm, share_ppm: u32) -> Cpm {
+    let share = i128::from(share_ppm.max(1));
+    let gross = (i128::from(net.0) * 1_000_000 + share - 1) / share;
+    Cpm(i64::try_from(gross).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// One micro less would earn the publisher too little.
+        #[test]
+        fn a_net_price_is_grossed_up_to_the_micro(
+            net in 0_i64..1_000_000_000_000,
+            share in 1_u32..=1_000_000,
+        ) {
+            let earned = |gross: i64| i128::from(gross) * i128::from(share) / 1_000_000;
+            let gross = grossed_up(Cpm(net), share).0;
+            prop_assert!(earned(gross) >= i128::from(net));
+            prop_assert!(gross == 0 || earned(gross - 1) < i128::from(net));
+        }
+    }
+}
