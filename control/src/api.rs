@@ -12,6 +12,7 @@ mod openapi;
 mod presentation;
 mod problem;
 mod system;
+mod versions;
 
 pub use merge::merge_patch;
 pub use openapi::document as openapi_document;
@@ -52,6 +53,9 @@ pub trait Hooks: Send + Sync + 'static {
     /// # Errors
     /// Why it cannot be given.
     fn statement(&self, account: &str, month: &str) -> Result<Option<Value>, String>;
+
+    /// What became of fetching a publisher's floors; `None` where they are not fetched.
+    fn floor_feed(&self, publisher: &str) -> Option<Value>;
 
     /// What is not ready; empty where everything is.
     fn not_ready(&self) -> Vec<String>;
@@ -99,6 +103,13 @@ pub fn router(store: Arc<Store>, hooks: Arc<dyn Hooks>, settings: Settings) -> R
                 .put(item::replace)
                 .patch(item::patch)
                 .delete(item::archive),
+        )
+        .route("/v1/floors/{id}/status", get(versions::status))
+        .route("/v1/floors/{id}/versions", get(versions::list))
+        .route("/v1/floors/{id}/versions/{version}", get(versions::show))
+        .route(
+            "/v1/floors/{id}/versions/{version}/restore",
+            post(versions::restore),
         )
         .route("/v1/reload", post(system::reload))
         .route("/v1/statements", get(system::statement))

@@ -67,7 +67,7 @@ pub fn compile(
     let mut compiled = Compiled::default();
     let mut faults = Vec::new();
     buying::compile(&world, now, slot, &mut compiled, &mut faults);
-    selling::compile(&world, &mut compiled, &mut faults);
+    selling::compile(&world, now, &mut compiled, &mut faults);
     let buying = compiled.bidder.faults().into_iter();
     faults.extend(buying.map(|invalid| Fault::new(path(&invalid.field), invalid.problem)));
     let selling = compiled.exchange.faults().into_iter();

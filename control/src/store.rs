@@ -6,7 +6,7 @@
 
 mod trail;
 
-pub use trail::{AuditEntry, REMEMBERED_S};
+pub use trail::{AuditEntry, REMEMBERED_S, Version};
 
 use crate::fault::Fault;
 use crate::resource::{Kind, Resource, Status};
@@ -47,6 +47,7 @@ const SCHEMA: &str = "
         before TEXT,
         after TEXT
     ) STRICT;
+    CREATE INDEX IF NOT EXISTS audit_by_document ON audit (kind, id, seq);
     CREATE TABLE IF NOT EXISTS idempotency (
         who TEXT NOT NULL,
         key TEXT NOT NULL,

@@ -104,7 +104,12 @@ pub(super) async fn archive(
 }
 
 /// A document of the caller's accounts; what belongs to others does not exist for them.
-fn own(view: &View<'_>, caller: &Caller, kind: Kind, id: &str) -> Result<Option<Record>, Problem> {
+pub(super) fn own(
+    view: &View<'_>,
+    caller: &Caller,
+    kind: Kind,
+    id: &str,
+) -> Result<Option<Record>, Problem> {
     Ok(view
         .get(kind, id)?
         .filter(|record| caller.owns(&record.account)))
@@ -116,7 +121,7 @@ fn may_create(caller: &Caller, kind: Kind, id: &str) -> bool {
     caller.scope().is_none() || (kind == Kind::Floors && caller.owns(id))
 }
 
-fn save(
+pub(super) fn save(
     api: &Api,
     parts: &Parts,
     caller: &Caller,

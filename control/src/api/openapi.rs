@@ -19,6 +19,7 @@ pub fn document() -> Value {
         paths.insert(format!("/v1/{kind}"), collection(*kind, &name));
         paths.insert(format!("/v1/{kind}/{{id}}"), item(*kind, &name));
     }
+    paths.extend(floors());
     schemas.insert("Problem".to_owned(), problem());
     for (path, method, summary, parameters) in [
         (
@@ -57,6 +58,50 @@ pub fn document() -> Value {
             "securitySchemes": { "key": { "type": "http", "scheme": "bearer" } },
         },
     })
+}
+
+/// What only floors have: their state, their versions and the way back.
+fn floors() -> [(String, Value); 4] {
+    let in_path = |name: &str| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } });
+    let of = |path: &str, method: &str, summary: &str, extra: Value| {
+        let mut parameters = vec![in_path("id")];
+        if path.contains("{version}") {
+            parameters.push(in_path("version"));
+        }
+        parameters.extend(extra.as_array().into_iter().flatten().cloned());
+        let operation = json!({
+            "summary": summary,
+            "parameters": parameters,
+            "responses": { "200": { "description": "done" }, "default": failed() },
+        });
+        (
+            format!("/v1/floors/{{id}}/{path}"),
+            json!({ method: operation }),
+        )
+    };
+    let page = json!([in_query("limit"), in_query("cursor")]);
+    let guards = json!([in_query("validate_only"), in_header("If-Match")]);
+    [
+        of(
+            "status",
+            "get",
+            "how many rules serve, and how fetching goes",
+            json!([]),
+        ),
+        of("versions", "get", "who changed the floors, and when", page),
+        of(
+            "versions/{version}",
+            "get",
+            "the floors as they were",
+            json!([]),
+        ),
+        of(
+            "versions/{version}/restore",
+            "post",
+            "make them so again, as a new version",
+            guards,
+        ),
+    ]
 }
 
 fn collection(kind: Kind, name: &str) -> Value {

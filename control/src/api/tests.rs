@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tower::ServiceExt;
 
 mod errors;
+mod floors;
 mod verbs;
 
 const ADMIN: &str = "operator-secret";
@@ -43,6 +44,10 @@ impl Hooks for Node {
             "adv_down" => Err("the ledger does not answer".to_owned()),
             _ => Ok(None),
         }
+    }
+
+    fn floor_feed(&self, publisher: &str) -> Option<Value> {
+        (publisher == "pub_n").then(|| json!({ "url": "http://floors.example/" }))
     }
 
     fn not_ready(&self) -> Vec<String> {

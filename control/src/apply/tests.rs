@@ -135,6 +135,55 @@ fn one_fault_and_nothing_is_applied() {
 }
 
 #[test]
+fn malformed_floors_are_told_rule_by_rule() {
+    let store = Store::in_memory().unwrap();
+    let publisher = r#"[[publishers]]
+id = "pub_a"
+name = "P"
+domain = "p.example"
+currency = "EUR"
+revenue_share = "0.8"
+"#;
+    let file = |values: &str| {
+        format!(
+            "{publisher}[[floors.pub_a.data.modelGroups]]\n\
+             schema = {{ fields = [\"size\", \"country\"] }}\n\
+             [floors.pub_a.data.modelGroups.values]\n{values}"
+        )
+    };
+    let told = faults(
+        &store,
+        &[(
+            "f.toml",
+            &file("\"300x250\" = 1\n\"*|fra\" = -1\n\"*|*\" = 0.5\n"),
+        )],
+    );
+    let at = "/floors/pub_a/data/modelGroups/0/values";
+    assert_eq!(
+        told,
+        [
+            format!("f.toml:11: {at}/*|fra: floors pub_a: expected a price of 0 or more, found -1"),
+            format!("f.toml:10: {at}/300x250: floors pub_a: the rule has 1 parts for 2 fields"),
+        ]
+    );
+    let many: Vec<String> = (0..100_000)
+        .map(|rule| format!("\"r{rule}|*\":1"))
+        .collect();
+    let many = format!(
+        r#"{{"floors":{{"pub_a":{{"modelGroups":[{{"schema":{{"fields":["size","country"]}},
+        "values":{{{}}}}}]}}}}}}"#,
+        many.join(",")
+    );
+    let told = faults(&store, &[("p.toml", publisher), ("f.json", &many)]);
+    assert_eq!(told.len(), 1);
+    assert!(
+        told[0].ends_with("values: floors pub_a: more than 10000 rules in a file"),
+        "{told:#?}"
+    );
+    assert!(applied(&store, &[("f.toml", &file("\"300x250|*\" = 1\n"))]).changes());
+}
+
+#[test]
 fn references_lead_across_files_and_into_the_store() {
     let store = Store::in_memory().unwrap();
     let cut = BUYER.find("[[campaigns]]").unwrap();

@@ -7,16 +7,27 @@ use crate::resource::publisher::Auction;
 use crate::resource::terms::Format;
 use crate::resource::{Kind, Partner, Publisher, Resource, Status};
 use exchange::catalog as sell;
+use jiff::Timestamp;
 use std::sync::Arc;
 
-pub(super) fn compile(world: &World<'_>, compiled: &mut Compiled, faults: &mut Vec<Fault>) {
+pub(super) fn compile(
+    world: &World<'_>,
+    now: Timestamp,
+    compiled: &mut Compiled,
+    faults: &mut Vec<Fault>,
+) {
     for (id, resource) in world.iter() {
         match resource {
             Resource::Publisher(publisher) if publisher.status == Status::Active => {
-                compiled
-                    .exchange
-                    .publishers
-                    .push(seller(id, publisher, world));
+                let mut seller = seller(id, publisher);
+                if let Some(floors) = world.floors(id) {
+                    let (rules, change) = floors.rules(now);
+                    seller.floors = Some(rules);
+                    if let Some(time) = change {
+                        compiled.changes_at(time);
+                    }
+                }
+                compiled.exchange.publishers.push(seller);
             }
             Resource::Placement(placement) if placement.status == Status::Active => {
                 let owner = world.get(Kind::Publisher, &placement.publisher.0);
@@ -52,7 +63,7 @@ pub(super) fn compile(world: &World<'_>, compiled: &mut Compiled, faults: &mut V
     }
 }
 
-fn seller(id: &str, publisher: &Publisher, world: &World<'_>) -> sell::Publisher {
+fn seller(id: &str, publisher: &Publisher) -> sell::Publisher {
     let domains = std::iter::once(&publisher.domain).chain(&publisher.domains);
     sell::Publisher {
         id: id.into(),
@@ -67,7 +78,7 @@ fn seller(id: &str, publisher: &Publisher, world: &World<'_>) -> sell::Publisher
                 increment: publisher.increment.0,
             },
         },
-        floors: world.floors(id).map(|floors| Arc::clone(floors.rules())),
+        floors: None,
         max_qps: publisher.max_qps.0,
         tmax_ms: publisher.tmax_ms.0,
         blocked_advertisers: texts(&publisher.blocked_advertisers, |domain: &Domain| &domain.0),

@@ -4,19 +4,34 @@
 use super::{Document, Status};
 use crate::fault::Fault;
 use crate::model::Model;
+use ::exchange::floor;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// The floor file of a publisher.
 #[derive(Clone, Debug)]
 pub struct Floors {
     json: Value,
-    rules: std::sync::Arc<::exchange::floor::Floors>,
+    rules: Arc<floor::Floors>,
+    zone: Option<TimeZone>,
 }
 
 impl Floors {
-    /// The compiled rules.
-    pub fn rules(&self) -> &std::sync::Arc<::exchange::floor::Floors> {
-        &self.rules
+    /// The compiled rules, on the publisher's clock as it goes at `now`, and when that clock is
+    /// put forward or back next.
+    pub fn rules(&self, now: Timestamp) -> (Arc<floor::Floors>, Option<Timestamp>) {
+        let Some(zone) = &self.zone else {
+            return (Arc::clone(&self.rules), None);
+        };
+        let mut rules = (*self.rules).clone();
+        rules.utc_offset_s = zone.to_offset(now).seconds();
+        let next = zone.following(now).next();
+        (
+            Arc::new(rules),
+            next.map(|transition| transition.timestamp()),
+        )
     }
 }
 
@@ -29,20 +44,26 @@ impl PartialEq for Floors {
 
 impl Model for Floors {
     fn read(value: &Value, _at: &str, faults: &mut Vec<Fault>) -> Option<Self> {
-        match ::exchange::floor::parse_value(value) {
-            Ok(parsed) => Some(Self {
-                json: value.clone(),
-                rules: parsed.floors.into(),
-            }),
+        let rules = match floor::parse_value(value) {
+            Ok(parsed) => parsed.floors,
             Err(found) => {
-                faults.extend(
-                    found
-                        .into_iter()
-                        .map(|fault| Fault::new(fault.field, fault.problem)),
-                );
-                None
+                let found = found.into_iter();
+                faults.extend(found.map(|fault| Fault::new(fault.field, fault.problem)));
+                return None;
             }
-        }
+        };
+        let name = rules.timezone.as_deref();
+        let Ok(zone) = name.map(TimeZone::get).transpose() else {
+            let name = name.unwrap_or_default();
+            let detail = format!("expected a timezone such as Europe/Paris, found `{name}`");
+            faults.push(Fault::new("/gavel/timezone", detail));
+            return None;
+        };
+        Some(Self {
+            json: value.clone(),
+            rules: rules.into(),
+            zone,
+        })
     }
 
     fn write(&self) -> Value {
@@ -57,5 +78,31 @@ impl Model for Floors {
 impl Document for Floors {
     fn status(&self) -> Status {
         Status::Active
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(file: &Value) -> Result<Floors, Vec<Fault>> {
+        let mut faults = Vec::new();
+        Floors::read(file, "", &mut faults).ok_or(faults)
+    }
+
+    #[test]
+    fn the_publishers_clock_follows_its_timezone() {
+        let file = json!({ "gavel": { "timezone": "Europe/Paris" } });
+        let floors = read(&file).unwrap();
+        let at = |time: &str| floors.rules(time.parse().unwrap());
+        let (winter, change) = at("2026-03-29T00:59:59Z");
+        assert_eq!(winter.utc_offset_s, 3_600);
+        assert_eq!(change, Some("2026-03-29T01:00:00Z".parse().unwrap()));
+        assert_eq!(at("2026-03-29T01:00:00Z").0.utc_offset_s, 7_200);
+        let utc = read(&json!({})).unwrap();
+        let (rules, change) = utc.rules("2026-03-29T01:00:00Z".parse().unwrap());
+        assert_eq!((rules.utc_offset_s, change), (0, None));
+        let unknown = read(&json!({ "gavel": { "timezone": "Mars/Olympus" } })).unwrap_err();
+        assert_eq!(unknown[0].pointer, "/gavel/timezone");
     }
 }

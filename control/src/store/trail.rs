@@ -1,6 +1,6 @@
 //! What happened: the audit trail, and the answers remembered for idempotency keys.
 
-use super::{StoreError, View};
+use super::{Record, StoreError, View};
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
 use serde_json::Value;
@@ -27,7 +27,56 @@ pub struct AuditEntry {
     pub after: Option<Value>,
 }
 
+/// A document as it was made by one change.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Version {
+    /// Its number; the newest is the document's version.
+    pub number: u64,
+    /// When it was made.
+    pub at: Timestamp,
+    /// Id of the key, or the command.
+    pub who: String,
+    /// The body; `None` where the document was put away.
+    pub body: Option<Value>,
+}
+
 impl View<'_> {
+    /// The versions of a document up to number `from`, newest first. Each change has one line of
+    /// the audit trail and raises the version by one, so the newest line is the document's
+    /// present version.
+    ///
+    /// # Errors
+    /// Where the database refuses.
+    pub fn versions(
+        &self,
+        document: &Record,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<Version>, StoreError> {
+        let newest = document.version;
+        let from = from.min(newest);
+        let mut statement = self.connection.prepare_cached(
+            "SELECT at, who, after FROM audit WHERE kind = ?1 AND id = ?2
+             ORDER BY seq DESC LIMIT ?3 OFFSET ?4",
+        )?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let wanted = params![document.kind.path(), document.id, limit, newest - from];
+        let rows = statement.query_map(wanted, |row| {
+            let body: Option<String> = row.get(2)?;
+            Ok(Version {
+                number: 0,
+                at: Timestamp::from_microsecond(row.get(0)?).unwrap_or_default(),
+                who: row.get(1)?,
+                body: body.and_then(|text| serde_json::from_str(&text).ok()),
+            })
+        })?;
+        (0..=from)
+            .rev()
+            .zip(rows)
+            .map(|(number, row)| Ok(Version { number, ..row? }))
+            .collect()
+    }
+
     /// The audit trail before `seq`, newest first.
     ///
     /// # Errors
