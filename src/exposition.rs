@@ -25,6 +25,10 @@ pub fn describe() {
         "Requests refused by the exchange, by reason."
     );
     describe_counter!(
+        "gavel_floors_total",
+        "Floors of imps by where they came from."
+    );
+    describe_counter!(
         "gavel_bids_lost_total",
         "Bids that the exchange rejected or that lost, by reason."
     );
@@ -86,6 +90,10 @@ fn exchange(node: &Node) {
     copy(
         &counters.refused,
         |label| counter!("gavel_auctions_refused_total", "reason" => label),
+    );
+    copy(
+        &counters.floors,
+        |label| counter!("gavel_floors_total", "source" => label),
     );
     copy(
         &counters.losses,

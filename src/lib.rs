@@ -10,6 +10,7 @@ pub mod config;
 pub mod data_plane;
 pub mod demo;
 pub mod exposition;
+pub mod floors;
 pub mod http;
 pub mod keys;
 pub mod leases;

@@ -2,6 +2,7 @@
 
 use crate::clock;
 use crate::config::Settings;
+use crate::floors::Feeds;
 use crate::keys;
 use crate::purse::Purse;
 use crate::resources;
@@ -45,6 +46,8 @@ pub struct Node {
     pub outbox: Outbox,
     /// The exchange's counters.
     pub counters: Arc<Counters>,
+    /// Publishers' floors by address.
+    pub floor_feeds: Feeds,
     /// The resources.
     pub resources: Arc<control::store::Store>,
     /// Impressions by user.
@@ -115,6 +118,7 @@ impl Node {
             writer,
             outbox,
             counters,
+            floor_feeds: Feeds::default(),
             resources: Arc::new(resources),
             _lock: lock,
             published: AtomicBool::new(false),

@@ -54,6 +54,7 @@ pub struct Publisher {
     pacers: Pacers,
     state: State,
     generation: Option<u64>,
+    floors_generation: u64,
     next_change: Option<Timestamp>,
     retired: Vec<Arc<Snapshot>>,
     caps_due: Instant,
@@ -84,6 +85,7 @@ impl Publisher {
             pacers: Pacers::default(),
             state,
             generation: None,
+            floors_generation: 0,
             next_change: None,
             retired: Vec::new(),
             caps_due: clock::now() + CAPS_SWEPT,
@@ -126,10 +128,13 @@ impl Publisher {
         let generation = self.node.resources.generation()?;
         let heard = self.listen(now)?;
         let rated = self.rate(now, report);
-        let due = heard || rated || self.next_change.is_some_and(|change| change <= now);
+        let floors = self.node.floor_feeds.generation();
+        let fetched = self.floors_generation != floors;
+        let due = heard || rated || fetched || self.next_change.is_some_and(|change| change <= now);
         if self.generation != Some(generation) || due {
             self.compile(now, report)?;
             self.generation = Some(generation);
+            self.floors_generation = floors;
         }
         let balanced = self.leases.balance(&self.node.writer, i64::from(now_s));
         balanced.context("the ledger has ended")??;
@@ -189,6 +194,8 @@ impl Publisher {
         let before = self.node.snapshot.load_full();
         let settings = &self.node.settings;
         let mut selling = compiled.exchange;
+        let now_s = clock::unix_s();
+        self.node.floor_feeds.fill(&mut selling.publishers, now_s);
         if settings.local_bidder {
             selling.partners.push(own_bidder(&settings.exchange_name));
         }

@@ -70,6 +70,10 @@ impl Hooks for NodeHooks {
         crate::statement::of_account(&store, account, month).map_err(|error| format!("{error:#}"))
     }
 
+    fn floor_feed(&self, publisher: &str) -> Option<Value> {
+        self.node.floor_feeds.status(publisher)
+    }
+
     fn not_ready(&self) -> Vec<String> {
         self.node
             .not_ready()
@@ -128,6 +132,10 @@ impl Serving {
         })?);
         let stop = shutdown.clone();
         threads.push(spawn("notices", move || send_notices(inbox, &stop))?);
+        let (stop, fetcher) = (shutdown.clone(), Arc::clone(&node));
+        threads.push(spawn("floors", move || {
+            crate::floors::run(&fetcher, &stop);
+        })?);
         let hooks = Arc::new(NodeHooks {
             node: Arc::clone(&node),
             wake,

@@ -191,6 +191,9 @@ async fn sell<L: LocalBidder, C: Clock>(
     let stated = Stated::read(&request, seller.publisher.takes_stated_floors());
     let plan = Plan::draw(&seller.publisher, &stated, call.now_s, &mut draws);
     let auction = Auction::open(market, seller, request, plan, draws.bits(), &arena);
+    for lot in auction.lots {
+        desk.counters.floors.count(lot.floor.source.event());
+    }
     let unsold = |reason, out| no_bid(&auction, reason, out);
     if auction.lots.is_empty() {
         return Ok(unsold(NoBid::NoRate, out));

@@ -152,6 +152,8 @@ pub struct Counters {
     pub no_bids: Tally<crate::NoBid>,
     /// Why requests were refused.
     pub refused: Tally<crate::Reason>,
+    /// Where the floors of imps came from.
+    pub floors: Tally<crate::floor::FloorEvent>,
     /// Why bids were rejected or lost.
     pub losses: Tally<crate::screen::Loss>,
     /// What became of notices.

@@ -22,7 +22,7 @@ mod stated;
 
 pub use data::{Data, Feed, Group, Silent};
 pub use field::{Field, MAX_FIELDS};
-pub use plan::{Floor, NoRate, Plan, Source};
+pub use plan::{Floor, FloorEvent, NoRate, Plan, Source};
 pub use rules::{Builder, Hit, Rules, Unusable};
 pub use schema::{MAX_GROUPS, MAX_RULES, Parsed, parse, parse_data, parse_value};
 pub use stated::{MAX_STATED_RULES, Stated};

@@ -176,6 +176,12 @@ pub(super) const KEYS: &[Key] = &[
         "Highest bid that is believed, per thousand impressions.",
     ),
     key(
+        "exchange.floors_allow_private",
+        Kind::Bool,
+        "false",
+        "Whether publishers' floors may be fetched from loopback and private addresses.",
+    ),
+    key(
         "notices.queue",
         Kind::Integer(16, 1_000_000),
         "16384",

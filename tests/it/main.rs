@@ -15,6 +15,7 @@ mod corpus;
 mod crash;
 mod demo;
 mod disk;
+mod floors;
 mod geo;
 mod live_change;
 mod node;

@@ -5,6 +5,7 @@ use super::field::{Subject, value};
 use super::stated::{Least, Stated};
 use super::{Basis, Data, Enforcement, Field, Floors, Silent, convert};
 use crate::catalog::Publisher;
+use crate::counters::labels;
 use crate::draw::Draw;
 use crate::price::{four_decimals, four_decimals_up};
 use ledger::{Cpm, Currency, RateTable};
@@ -35,6 +36,32 @@ pub enum Source<'f> {
     Request,
     /// The placement's own floor.
     Placement,
+}
+
+labels! {
+    /// Where the floors of imps came from.
+    pub enum FloorEvent {
+        /// A rule of the drawn group.
+        Rule = "rule",
+        /// The drawn group's default.
+        Default = "default",
+        /// The request's `imp.bidfloor`, or nothing.
+        Request = "request",
+        /// The placement's own floor.
+        Placement = "placement",
+    }
+}
+
+impl Source<'_> {
+    /// Without the rule's text, for counters.
+    pub fn event(self) -> FloorEvent {
+        match self {
+            Source::Rule(_) => FloorEvent::Rule,
+            Source::Default => FloorEvent::Default,
+            Source::Request => FloorEvent::Request,
+            Source::Placement => FloorEvent::Placement,
+        }
+    }
 }
 
 /// A currency that the rate table does not know.
