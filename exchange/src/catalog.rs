@@ -77,7 +77,7 @@ impl Publisher {
     /// Whether floor rules of a request are used: it has none of its own, and trusts its callers.
     pub fn takes_stated_floors(&self) -> bool {
         let floors = self.floors.as_deref();
-        floors.is_none_or(|floors| floors.merge_request && !floors.has_data())
+        floors.is_none_or(|floors| !floors.displaces_stated())
     }
 }
 

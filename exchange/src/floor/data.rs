@@ -9,8 +9,8 @@ use std::sync::Arc;
 /// The content of a file's `data`, or of a fetched file.
 #[derive(Clone, Debug)]
 pub struct Data {
-    /// In how many of a hundred auctions fetched data is used, where the file has data of its
-    /// own (`useFetchDataRate`).
+    /// In how many of a hundred auctions this is used where it was fetched; the others use what
+    /// there would be without it (`useFetchDataRate`).
     pub use_percent: u8,
     /// The groups, one of which is drawn for each auction.
     pub groups: Vec<Group>,

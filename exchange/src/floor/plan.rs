@@ -11,6 +11,7 @@ use crate::price::{four_decimals, four_decimals_up};
 use ledger::{Cpm, Currency, RateTable};
 use openrtb::BidRequest;
 use openrtb::request::Imp;
+use std::sync::Arc;
 
 /// The floor of one imp, in the currency of the auction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,12 +112,16 @@ impl<'f> Plan<'f> {
             return plan;
         }
         let stated_data = stated.data.as_ref().filter(|_| merge_request);
-        let Some(group) = source(floors, stated_data, draw).and_then(|data| data.draw(draw)) else {
+        let data = source(floors, stated_data, draw);
+        let is_stated =
+            data.is_some_and(|data| stated_data.is_some_and(|stated| std::ptr::eq(data, stated)));
+        let Some(group) = data.and_then(|data| data.draw(draw)) else {
             return plan;
         };
-        let root = match floors {
-            Some(floors) if floors.has_data() => Some(floors.skip_percent),
-            _ => said.skip_percent,
+        let root = if is_stated {
+            said.skip_percent
+        } else {
+            floors.map(|floors| floors.skip_percent)
         };
         let skip = group.skip_percent.or(root).unwrap_or(0);
         if draw.chance(skip) {
@@ -236,14 +241,14 @@ impl<'f> Plan<'f> {
 }
 
 impl Floors {
-    /// Whether there are rules besides a request's.
-    pub fn has_data(&self) -> bool {
-        self.data.is_some() || self.fetched.is_some()
+    /// Whether a request's own rules can never be used.
+    pub fn displaces_stated(&self) -> bool {
+        let always = |data: &Arc<Data>| data.use_percent == 100;
+        !self.merge_request || self.data.is_some() || self.fetched.as_ref().is_some_and(always)
     }
 }
 
-/// Fetched data, else the file's own, else the request's. Where there are fetched and other
-/// data, the fetched say how often they are used.
+/// Fetched data as often as it says, else the file's own, else the request's.
 fn source<'f>(
     floors: Option<&'f Floors>,
     stated: Option<&'f Data>,
@@ -251,14 +256,8 @@ fn source<'f>(
 ) -> Option<&'f Data> {
     let own = floors.and_then(|floors| floors.data.as_deref()).or(stated);
     let fetched = floors.and_then(|floors| floors.fetched.as_deref());
-    match (fetched, own) {
-        (Some(fetched), Some(own)) => Some(if draw.chance(fetched.use_percent) {
-            fetched
-        } else {
-            own
-        }),
-        (one, other) => one.or(other),
-    }
+    let fetched = fetched.filter(|fetched| draw.chance(fetched.use_percent));
+    fetched.or(own)
 }
 
 /// The publisher's enforcement with the request's: each may only lower the rate and exempt

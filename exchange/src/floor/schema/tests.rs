@@ -3,6 +3,7 @@
 use super::*;
 use crate::floor::Group;
 use ledger::Cpm;
+use proptest::prelude::*;
 
 fn pointers(faults: Vec<Invalid>) -> Vec<String> {
     let mut pointers: Vec<String> = faults.into_iter().map(|fault| fault.field).collect();
@@ -163,6 +164,28 @@ fn a_feed_has_the_limits_of_the_schema() {
     assert_eq!((feed.period_s, feed.max_age_s), (3_600, 86_400));
     assert_eq!((feed.timeout_ms, feed.max_bytes), (3_000, 102_400));
     assert_eq!((feed.max_rules, &*feed.endpoint.path), (50, "/a?b"));
+}
+
+proptest! {
+    /// Whatever is in a file, it is read or told.
+    #[test]
+    fn any_file_is_read_or_told(at in 0_usize..400, length in 0_usize..60, put in ".{0,20}") {
+        let text = r#"{"enabled":true,"floorMin":0.1,"floorMinCur":"EUR","skipRate":5,"gavel":{
+            "basis":"net"},"enforcement":{"enforceRate":50,"noFloorSignalBidders":["a"]},
+            "floorEndpoint":{"url":"http://f.example/"},"data":{"currency":"EUR","skipRate":0,
+            "modelGroups":[{"modelWeight":3,"default":0.3,"schema":{"fields":["size","hour"],
+            "delimiter":"^"},"values":{"300x250^*":1.5,"*^23":0.01}}]}}"#;
+        let begin = at.min(text.len());
+        let end = (begin + length).min(text.len());
+        let text = format!("{}{put}{}", &text[..begin], &text[end..]);
+        if let Err(faults) = parse(&text) {
+            prop_assert!(!faults.is_empty());
+            prop_assert!(faults.iter().all(|fault| !fault.problem.is_empty()));
+        }
+        if let Err(faults) = parse_data(text.as_bytes(), 10) {
+            prop_assert!(!faults.is_empty());
+        }
+    }
 }
 
 /// Every `floors` object of the shared requests is read, and says what it says.

@@ -120,7 +120,7 @@ fn fetched_data_is_used_by_its_rate() {
     floors.data = None;
     let alone = publisher(Some(floors));
     assert_share(
-        100,
+        30,
         |seed| version(&alone, seed) == Some("far"),
         "fetched alone",
     );
