@@ -3,7 +3,7 @@
 
 use audience::{Builder, Generation, IdKind, KeySeed, Lookup, SegmentId, UserKey};
 use bidder::catalog::{
-    Advertiser, Audience, Campaign, Catalog, Creative, Format, Hours, Input, LineItem, Media,
+    Advertiser, Audience, Campaign, Catalog, Creative, Delivery, Format, Hours, Input, LineItem,
     Pacing, Rule, Targeting,
 };
 use bidder::plan::{CampaignDay, LocalTime, Tick};
@@ -202,6 +202,7 @@ fn input(line_items: usize, book: &Book, random: &mut Random) -> Input {
             targeting: targeting(random),
             daily_cap: random.chance(50).then(|| 1 + random.below(5) as u16),
             creatives: creatives_of(advertiser, random),
+            delivery: Delivery::default(),
             budget: BudgetPath::new(&[own, today[campaign], flight[campaign], payer[advertiser]]),
             draws: Draws {
                 line_item: true,
@@ -219,6 +220,7 @@ fn input(line_items: usize, book: &Book, random: &mut Random) -> Input {
                 name: format!("Advertiser {at}"),
                 currency: USD,
                 domain: format!("brand-{at}.example"),
+                competitive: vec![],
             })
             .collect(),
         campaigns: (0..campaigns)
@@ -237,6 +239,7 @@ fn input(line_items: usize, book: &Book, random: &mut Random) -> Input {
         creatives: (0..advertisers)
             .flat_map(|advertiser| (0..SIZES.len()).map(move |size| creative(advertiser, size)))
             .collect(),
+        ..Input::default()
     }
 }
 
@@ -270,11 +273,9 @@ fn creative(advertiser: usize, size: usize) -> Creative {
         ),
         adomain: vec![format!("brand-{advertiser}.example")],
         landing_page: format!("https://brand-{advertiser}.example/offer?c={size}"),
-        bundle: None,
-        attr: vec![],
         cat: vec![format!("IAB{}-{}", 1 + advertiser % 23, 1 + size)],
         cattax: 1,
-        media: Media::default(),
+        ..Creative::default()
     }
 }
 

@@ -4,13 +4,22 @@
 //! Nothing here is on the bid path; the compiled catalog is what these become there.
 
 mod compile;
+mod creative;
 mod faults;
+mod shown;
+
+pub use crate::permit::taxonomy::{Taxonomies, TaxonomyFault};
 
 use ledger::{BudgetPath, Cpm, Currency, Draws};
 
-pub(crate) use compile::{Bound, Display, Item};
+pub(crate) use compile::{Bound, Item, Turns};
 pub use compile::{Catalog, line_item_key};
+pub use creative::{
+    Approval, Assets, Creative, Data, Delivery, File, Format, Image, Media, PodPosition, Rotation,
+    Template, Video,
+};
 pub use faults::{Invalid, MAX_CPM, MAX_ID, MAX_LINE_ITEMS, MAX_MARKUP, MAX_VALUES};
+pub(crate) use shown::Display;
 
 /// Everything to buy with. The order of each list is the dense index behind the build.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +32,8 @@ pub struct Input {
     pub line_items: Vec<LineItem>,
     /// What is shown.
     pub creatives: Vec<Creative>,
+    /// What is known of categories.
+    pub taxonomies: Taxonomies,
 }
 
 /// Who pays. Its time zone is applied outside: a tick brings local times.
@@ -36,6 +47,8 @@ pub struct Advertiser {
     pub currency: Currency,
     /// Registered domain such as `acme.example`; checked against `badv` like every `adomain`.
     pub domain: String,
+    /// Competitors share a label: no two advertisers with a label in common answer one request.
+    pub competitive: Vec<String>,
 }
 
 /// How a campaign spreads its budget over the day.
@@ -80,90 +93,12 @@ pub struct LineItem {
     pub daily_cap: Option<u16>,
     /// Ids of creatives of the same advertiser.
     pub creatives: Vec<String>,
+    /// How its creatives take turns, and what else it asks of a place.
+    pub delivery: Delivery,
     /// The budgets that every bid draws on.
     pub budget: BudgetPath,
     /// Which budgets these are, the narrowest first; how their tokens name them.
     pub draws: Draws,
-}
-
-/// The kind of an advertisement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Format {
-    /// Display markup.
-    Banner,
-    /// VAST.
-    Video,
-    /// DAAST or VAST for audio.
-    Audio,
-    /// Assets as JSON.
-    Native,
-}
-
-impl Format {
-    /// Every format.
-    pub const ALL: [Format; 4] = [Format::Banner, Format::Video, Format::Audio, Format::Native];
-
-    /// The format's name in settings.
-    pub fn label(self) -> &'static str {
-        match self {
-            Format::Banner => "banner",
-            Format::Video => "video",
-            Format::Audio => "audio",
-            Format::Native => "native",
-        }
-    }
-
-    /// `Bid.mtype` of the specification.
-    pub fn mtype(self) -> i64 {
-        match self {
-            Format::Banner => 1,
-            Format::Video => 2,
-            Format::Audio => 3,
-            Format::Native => 4,
-        }
-    }
-}
-
-/// What is shown.
-#[derive(Clone, Debug)]
-pub struct Creative {
-    /// Id, unique.
-    pub id: String,
-    /// Id of the advertiser.
-    pub advertiser: String,
-    /// Kind of advertisement.
-    pub format: Format,
-    /// Width in device-independent pixels; 0 where it has none.
-    pub w: u32,
-    /// Height in device-independent pixels; 0 where it has none.
-    pub h: u32,
-    /// Markup with `${CLICK_URL}` and `${IMP_URL}` wherever they belong.
-    pub adm: String,
-    /// Domains of the advertiser.
-    pub adomain: Vec<String>,
-    /// Where a click leads.
-    pub landing_page: String,
-    /// Store id of the application that it advertises, checked against `bapp`.
-    pub bundle: Option<String>,
-    /// Creative attributes (`AdCOM` list).
-    pub attr: Vec<i64>,
-    /// Categories, in taxonomy `cattax`.
-    pub cat: Vec<String>,
-    /// Taxonomy of `cat`; 1 is the default of the specification.
-    pub cattax: i64,
-    /// What its media file needs from a player; empty for banners and native.
-    pub media: Media,
-}
-
-/// What a video or audio file needs from a player.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Media {
-    /// MIME type such as `video/mp4`; empty where it is not known, which every player accepts.
-    pub mime: String,
-    /// Length in seconds; 0 where it is not known, which fits every slot.
-    pub duration_s: u32,
-    /// Protocol of the `AdCOM` list, such as 3 for VAST 3.0; 0 where it is not known.
-    pub protocol: i64,
 }
 
 /// Values that must or must not be there. An empty `include` allows everything.

@@ -14,15 +14,19 @@ use crate::exchange::{Exchange, Links, NoBidStyle};
 use crate::intake::{self, Features};
 use crate::nobid::Closest;
 use crate::permit::Rules;
+use crate::pod;
 use crate::reserve::{self, Holder, Offer, Runtime};
-use crate::respond::{self, Terms, Tokens, Winner};
+use crate::respond::{self, Asked, Terms, Tokens, Winner};
 use crate::select::Selection;
 use crate::{NoBid, Plan};
 use audience::{KeySeed, Lookup};
+use bumpalo::Bump;
 use ledger::token::Signer;
 use ledger::{Cpm, Currency, RateTable};
 use offers::{Auction, Candidates, Comparison, Place};
+use openrtb::native::NativeRequest;
 use openrtb::{BidRequest, Fault, Flag, Limits, Scratch};
+use pod::Company;
 use std::ops::Range;
 
 /// All that a decision reads and nobody changes meanwhile.
@@ -68,6 +72,8 @@ pub struct Work {
     offers: Vec<Offer>,
     winners: Vec<Winner>,
     tokens: Tokens,
+    /// What native placements ask for is decoded here.
+    arena: Bump,
 }
 
 /// A request was answered with bids.
@@ -173,25 +179,37 @@ fn buy(
     let mut progress = Progress::new(Comparison::new(request, snapshot));
     work.winners.clear();
     let only = offers::rank(snapshot, progress.currency, work);
+    let mut arena = std::mem::take(&mut work.arena);
+    arena.reset();
+    let natives = natives(request, &arena, snapshot.limits);
     for (imp, at) in request.imp.iter().zip(0..) {
-        let place = Place::new(request, imp, at, snapshot);
-        let winner = award(
-            &place,
-            only.clone(),
-            snapshot,
-            runtime,
-            (holder, draw),
-            work,
-            &mut progress,
-        );
-        match winner {
-            Ok(winner) => work.winners.push(winner),
-            Err(reason) => progress.closest.note(reason),
+        let native = natives.get(at as usize).and_then(Option::as_ref);
+        let place = Place::new(request, (imp, native), at, snapshot);
+        let mut slots = 1;
+        while slots > 0 {
+            let only = only.clone();
+            let surroundings = (snapshot, runtime);
+            let parties = (holder, draw);
+            match award(&place, only, surroundings, parties, work, &mut progress) {
+                Ok(winner) => {
+                    // Only a pod takes more than one.
+                    let format = snapshot.catalog.creatives[winner.creative as usize].format;
+                    let first = work.winners.last().is_none_or(|last| last.imp != at);
+                    slots = if first {
+                        pod::slots(imp, format)
+                    } else {
+                        slots
+                    } - 1;
+                    work.winners.push(winner);
+                }
+                Err(reason) => {
+                    progress.closest.note(reason);
+                    break;
+                }
+            }
         }
     }
-    if work.winners.is_empty() {
-        return Err(progress.closest.reason());
-    }
+    let bids = work.winners.len() as u32;
     let terms = Terms {
         currency: progress.currency.of_response(),
         user: holder.user.map_or(0, |user| user.0),
@@ -200,21 +218,45 @@ fn buy(
         draw,
         test: holder.test,
     };
-    respond::bids(
-        request,
-        &work.winners,
-        terms,
-        snapshot,
-        &mut work.tokens,
-        out,
-    );
+    if bids > 0 {
+        let asked = Asked {
+            request,
+            natives: &natives,
+        };
+        let Work {
+            winners, tokens, ..
+        } = &mut *work;
+        respond::bids(asked, winners, terms, snapshot, tokens, out);
+    }
+    drop(natives);
+    work.arena = arena;
+    if bids == 0 {
+        return Err(progress.closest.reason());
+    }
     Ok(Decided {
-        bids: work.winners.len() as u32,
+        bids,
         currency: terms.currency,
         looked_at: progress.looked_at,
         refusals: progress.refusals,
         test: terms.test,
     })
+}
+
+/// What the native placements of a request ask for, by imp; nothing where there is none, which
+/// costs nothing. They come as JSON within JSON, so reading them allocates.
+fn natives<'n>(
+    request: &'n BidRequest<'_>,
+    arena: &'n Bump,
+    limits: Limits,
+) -> Vec<Option<NativeRequest<'n>>> {
+    if request.imp.iter().all(|imp| imp.native.is_none()) {
+        return Vec::new();
+    }
+    let decoded = request.imp.iter().map(|imp| {
+        let markup = imp.native?.request?;
+        openrtb::native::decode(markup, arena, limits).ok()
+    });
+    decoded.collect()
 }
 
 /// What the imps of a request know of each other.
@@ -240,14 +282,14 @@ impl Progress {
 fn award(
     place: &Place<'_, '_>,
     only: Option<Range<u32>>,
-    snapshot: &Snapshot<'_>,
-    runtime: Runtime<'_>,
+    (snapshot, runtime): (&Snapshot<'_>, Runtime<'_>),
     (holder, draw): (Holder, Draw),
     work: &mut Work,
     progress: &mut Progress,
 ) -> Result<Winner, NoBid> {
     let catalog = snapshot.catalog;
-    work.rules.read_imp(place.imp, catalog, snapshot.rates)?;
+    work.rules
+        .read_imp(place.spot.imp, catalog, snapshot.rates)?;
     let Work {
         selection,
         ranking,
@@ -257,10 +299,16 @@ fn award(
         ..
     } = work;
     let (currency, user) = (progress.currency, holder.user);
+    let company = Company {
+        request: place.spot.request,
+        catalog,
+        winners,
+    };
     let auction = Auction {
         snapshot,
+        runtime,
         rules,
-        winners,
+        company,
         currency,
         draw,
         user,
@@ -288,6 +336,7 @@ fn award(
         item,
         creative,
         price,
+        form,
         ..
     } = offer;
     Ok(Winner {
@@ -295,6 +344,7 @@ fn award(
         item,
         creative,
         price,
+        form,
         reservation,
     })
 }

@@ -23,8 +23,10 @@ pub(crate) enum Subject {
     Tie(u32, u32),
     /// Which creative of a line item is shown for an imp.
     Creative(u32, u32),
-    /// The id of the bid for an imp.
+    /// The id of a bid, by its place among the bids of the response.
     BidId(u32),
+    /// The number that keeps the markup of a bid out of caches.
+    CacheBuster(u32),
 }
 
 impl Draw {
@@ -35,7 +37,8 @@ impl Draw {
             Subject::Campaign(campaign) => (0x11, pair(0, campaign)),
             Subject::Tie(imp, item) => (0x22, pair(imp, item)),
             Subject::Creative(imp, item) => (0x33, pair(imp, item)),
-            Subject::BidId(imp) => (0x44, pair(imp, 0)),
+            Subject::BidId(place) => (0x44, pair(place, 0)),
+            Subject::CacheBuster(place) => (0x55, pair(place, 0)),
         };
         mix(mix(self.0 ^ kind) ^ place)
     }
@@ -71,6 +74,7 @@ mod tests {
             draw.bits(Subject::Creative(0, 1)),
             draw.bits(Subject::BidId(1)),
             draw.bits(Subject::BidId(2)),
+            draw.bits(Subject::CacheBuster(1)),
         ];
         assert_eq!(bits[0], Draw(5).bits(Subject::Campaign(1)));
         bits.sort_unstable();

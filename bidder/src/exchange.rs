@@ -60,6 +60,8 @@ pub struct Exchange {
     pub seat: SeatUse,
     /// How its notices write prices.
     pub price: Form,
+    /// Most bytes of markup that it takes, without our addresses in it.
+    pub most_markup: usize,
 }
 
 impl Exchange {
@@ -76,6 +78,7 @@ impl Exchange {
             no_bid: NoBidStyle::default(),
             seat: SeatUse::default(),
             price: Form::default(),
+            most_markup: usize::MAX,
         }
     }
 
@@ -101,6 +104,9 @@ pub struct Links {
     pub(crate) loss: Box<[u8]>,
     pub(crate) impression: Box<[u8]>,
     pub(crate) click: Box<[u8]>,
+    pub(crate) view: Box<[u8]>,
+    /// The last three as parameters of another address, percent-encoded.
+    pub(crate) encoded: [Box<[u8]>; 3],
 }
 
 impl Links {
@@ -113,7 +119,10 @@ impl Links {
             out.extend_from_slice(path.as_bytes());
             out.into_boxed_slice()
         };
+        let encoded = |path: &str| percent_encoded(&format!("{base}{path}"));
         Self {
+            encoded: ["/t/click?t=", "/t/imp?t=", "/t/view?t="].map(encoded),
+            view: link("/t/view?t="),
             win: link("/n/win?t="),
             bill: link("/n/bill?t="),
             loss: link("/n/loss?t="),
@@ -121,6 +130,21 @@ impl Links {
             click: link("/t/click?t="),
         }
     }
+}
+
+/// All but the unreserved characters of RFC 3986, percent-encoded.
+fn percent_encoded(text: &str) -> Box<[u8]> {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    let mut out = Vec::with_capacity(3 * text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(byte);
+        } else {
+            let (high, low) = (usize::from(byte >> 4), usize::from(byte & 15));
+            out.extend_from_slice(&[b'%', HEX[high], HEX[low]]);
+        }
+    }
+    out.into_boxed_slice()
 }
 
 #[cfg(test)]
@@ -132,5 +156,7 @@ mod tests {
         let links = Links::new("https://bid.example/\"x\"/");
         assert_eq!(&*links.win, br#"https://bid.example/\"x\"/n/win?t="#);
         assert_eq!(&*links.click, br#"https://bid.example/\"x\"/t/click?t="#);
+        let encoded = b"https%3A%2F%2Fbid.example%2F%22x%22%2Ft%2Fclick%3Ft%3D";
+        assert_eq!(&*links.encoded[0], encoded);
     }
 }

@@ -11,6 +11,7 @@
 use audience::UserKey;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
+use dashmap::try_result::TryResult;
 use foldhash::fast::FixedState;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
@@ -155,6 +156,20 @@ impl FrequencyCaps {
             Ok(())
         } else {
             Err(Capped::Reached)
+        }
+    }
+
+    /// How many impressions of a line item a user has seen on advertiser's day `day`; `None` where
+    /// that is not known at this moment. Never waits.
+    pub(crate) fn seen(&self, user: UserKey, line_item: u64, day: u32) -> Option<u32> {
+        let key = Key {
+            user: user.0,
+            line_item,
+        };
+        match self.counts.try_get(&key) {
+            TryResult::Present(count) if count.day == day => Some(count.shown.into()),
+            TryResult::Present(_) | TryResult::Absent => Some(0),
+            TryResult::Locked => None,
         }
     }
 

@@ -10,7 +10,7 @@
 //! nobody changes, and takes from one [`Runtime`] of atomics that nobody waits for. Measured with
 //! ten thousand line items and a million users on requests of 2.7 KB: see `benches/decision.rs`.
 //!
-//! No consent string is read yet, deals are not bought, and prices are fixed.
+//! No consent string is read yet, and prices are fixed.
 
 mod bits;
 pub mod catalog;
@@ -21,11 +21,13 @@ pub mod frequency;
 mod index;
 mod intake;
 mod markup;
+mod native;
 mod nobid;
 pub mod notice;
 pub mod pace;
 mod permit;
 pub mod plan;
+mod pod;
 mod reserve;
 mod respond;
 #[cfg(test)]
@@ -33,6 +35,7 @@ mod sample;
 mod select;
 mod shade;
 mod value;
+pub mod vast;
 
 pub use catalog::Catalog;
 pub use decide::{Decided, DecisionScratch, Outcome, Snapshot, decide, decide_request};

@@ -1,10 +1,13 @@
-//! Creative markup, compiled: JSON text with holes for the click and impression addresses, so
-//! that a bid only copies.
+//! Creative markup, compiled: JSON text with holes for our addresses, so that a bid only copies.
+//!
+//! `${CLICK_URL}`, `${IMP_URL}` and `${VIEW_URL}` are our addresses for a click, an impression
+//! and a view, `${CACHEBUSTER}` is a number that differs from bid to bid. An address is
+//! percent-encoded where it is a parameter of another address, which is where text of an address
+//! and `=` stand right before it, and wherever the macro says so: `${CLICK_URL_ENC}`. The
+//! exchange's own macros (`${AUCTION_PRICE}`) stay as they are.
 
-use crate::catalog::{Creative, Format};
 use openrtb::encode::escape;
 
-const CLICK: &str = "${CLICK_URL}";
 const IMPRESSION: &str = "${IMP_URL}";
 
 /// Loaded with the banner where the markup does not place `${IMP_URL}` itself.
@@ -15,64 +18,101 @@ const PIXEL: &str = concat!(
 
 /// What belongs into a hole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Hole {
-    Click,
-    Impression,
+pub(crate) enum Hole {
+    Click { encoded: bool },
+    Impression { encoded: bool },
+    View { encoded: bool },
+    CacheBuster,
+}
+
+/// The macros. The encoded form of a name comes before the name that it begins with.
+const MACROS: [(&str, Hole); 7] = [
+    ("${CLICK_URL_ENC}", Hole::Click { encoded: true }),
+    ("${CLICK_URL}", Hole::Click { encoded: false }),
+    ("${IMP_URL_ENC}", Hole::Impression { encoded: true }),
+    (IMPRESSION, Hole::Impression { encoded: false }),
+    ("${VIEW_URL_ENC}", Hole::View { encoded: true }),
+    ("${VIEW_URL}", Hole::View { encoded: false }),
+    ("${CACHEBUSTER}", Hole::CacheBuster),
+];
+
+impl Hole {
+    /// The hole where it stands behind `before`.
+    fn behind(self, before: &str) -> Self {
+        match self {
+            Hole::Click { encoded } => Hole::Click {
+                encoded: encoded || is_parameter(before),
+            },
+            Hole::Impression { encoded } => Hole::Impression {
+                encoded: encoded || is_parameter(before),
+            },
+            Hole::View { encoded } => Hole::View {
+                encoded: encoded || is_parameter(before),
+            },
+            Hole::CacheBuster => self,
+        }
+    }
+}
+
+/// Whether what comes next is a parameter of an address: `https://other.example/?to=`.
+fn is_parameter(before: &str) -> bool {
+    let signs = |letter: char| letter.is_whitespace() || "\"'<>()[]".contains(letter);
+    let word = before.rsplit(signs).next().unwrap_or_default();
+    word.ends_with('=') && word.contains("//") && word.contains('?')
 }
 
 /// Markup as the inside of a JSON string.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Markup {
     /// Text before each hole.
     parts: Box<[(Box<[u8]>, Hole)]>,
     /// Text after the last hole.
     end: Box<[u8]>,
-    /// Whether all resources of the markup are loaded over https.
-    pub(crate) secure: bool,
 }
 
 impl Markup {
-    /// Compiles the markup of a creative.
-    ///
-    /// A hole inside a string of native JSON or in an attribute needs no further escaping: the
-    /// addresses are made of URL-safe characters.
-    pub(crate) fn new(creative: &Creative) -> Self {
-        let mut adm = creative.adm.clone();
-        if creative.format == Format::Banner && !adm.contains(IMPRESSION) {
-            adm.push_str(PIXEL);
-        }
-        let mut parts = Vec::new();
-        let mut rest = &*adm;
-        loop {
-            let next = [(CLICK, Hole::Click), (IMPRESSION, Hole::Impression)]
-                .into_iter()
-                .filter_map(|(name, hole)| Some((rest.find(name)?, name, hole)))
-                .min_by_key(|(at, ..)| *at);
-            let Some((at, name, hole)) = next else { break };
-            parts.push((json(&rest[..at]), hole));
-            rest = &rest[at + name.len()..];
-        }
-        Self {
-            parts: parts.into_boxed_slice(),
-            end: json(rest),
-            secure: secure(&creative.adm),
+    /// Compiles the markup of a banner, with a pixel where it has no place for one.
+    pub(crate) fn banner(adm: &str) -> Self {
+        if adm.contains("${IMP_URL") {
+            Self::new(adm)
+        } else {
+            Self::new(&format!("{adm}{PIXEL}"))
         }
     }
 
-    /// Appends the markup with its quotes; both addresses are JSON-ready.
-    pub(crate) fn write(
-        &self,
-        click: impl Fn(&mut Vec<u8>),
-        impression: impl Fn(&mut Vec<u8>),
-        out: &mut Vec<u8>,
-    ) {
+    /// Compiles a text.
+    ///
+    /// A hole in an attribute, in character data or in a string of native JSON needs no further
+    /// escaping: our addresses are made of URL-safe characters.
+    pub(crate) fn new(text: &str) -> Self {
+        let mut parts = Vec::new();
+        let mut from = 0;
+        let mut at = 0;
+        while let Some(ahead) = text[at..].find("${") {
+            let here = at + ahead;
+            let found = MACROS
+                .iter()
+                .find(|(name, _)| text[here..].starts_with(name));
+            let Some((name, hole)) = found else {
+                at = here + 2;
+                continue;
+            };
+            parts.push((json(&text[from..here]), hole.behind(&text[..here])));
+            at = here + name.len();
+            from = at;
+        }
+        Self {
+            parts: parts.into_boxed_slice(),
+            end: json(&text[from..]),
+        }
+    }
+
+    /// Appends the markup with its quotes; what `fill` appends is JSON-ready.
+    pub(crate) fn write(&self, fill: impl Fn(Hole, &mut Vec<u8>), out: &mut Vec<u8>) {
         out.push(b'"');
         for (text, hole) in &self.parts {
             out.extend_from_slice(text);
-            match hole {
-                Hole::Click => click(out),
-                Hole::Impression => impression(out),
-            }
+            fill(*hole, out);
         }
         out.extend_from_slice(&self.end);
         out.push(b'"');
@@ -80,12 +120,19 @@ impl Markup {
 
     /// Whether a click address is asked for.
     pub(crate) fn clicks(&self) -> bool {
-        self.parts.iter().any(|(_, hole)| *hole == Hole::Click)
+        let asks = |hole: &Hole| matches!(hole, Hole::Click { .. });
+        self.parts.iter().any(|(_, hole)| asks(hole))
     }
 
-    /// Whether an impression address is asked for.
+    /// Whether an impression or view address is asked for.
     pub(crate) fn impressions(&self) -> bool {
-        self.parts.iter().any(|(_, hole)| *hole == Hole::Impression)
+        let asks = |hole: &Hole| matches!(hole, Hole::Impression { .. } | Hole::View { .. });
+        self.parts.iter().any(|(_, hole)| asks(hole))
+    }
+
+    /// Bytes of the text without what fills the holes.
+    pub(crate) fn size(&self) -> usize {
+        self.parts.iter().map(|(text, _)| text.len()).sum::<usize>() + self.end.len()
     }
 }
 
@@ -98,69 +145,106 @@ fn json(text: &str) -> Box<[u8]> {
 /// The names of XML vocabularies look like addresses and are never loaded.
 const VOCABULARIES: &str = "http://www.w3.org/";
 
-fn secure(adm: &str) -> bool {
+/// Whether all resources of the markup are loaded over https.
+pub(crate) fn is_secure(adm: &str) -> bool {
     let lower = adm.to_ascii_lowercase();
-    // Native markup may escape the slashes inside its JSON.
+    // JSON inside may escape its slashes.
     let lower = lower.replace("\\/", "/");
     let mut found = lower.match_indices("http://");
     found.all(|(at, _)| lower[at..].starts_with(VOCABULARIES))
 }
 
-#[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-    use crate::catalog::Media;
-
-    pub(crate) fn creative(format: Format, adm: &str) -> Creative {
-        Creative {
-            id: "cr_1".to_owned(),
-            advertiser: "adv_1".to_owned(),
-            format,
-            w: 300,
-            h: 250,
-            adm: adm.to_owned(),
-            adomain: vec!["acme.example".to_owned()],
-            landing_page: "https://acme.example/".to_owned(),
-            bundle: None,
-            attr: Vec::new(),
-            cat: Vec::new(),
-            cattax: 1,
-            media: Media::default(),
-        }
+/// The banner types (list 5.2 of `AdCOM`'s predecessor) that markup is of, as bits: 1 text,
+/// 2 image, 3 script, 4 frame.
+pub(crate) fn banner_types(adm: &str) -> u8 {
+    let lower = adm.to_ascii_lowercase();
+    let has = |names: &[&str]| names.iter().any(|name| lower.contains(name));
+    let script = u8::from(has(&["<script", "javascript:"])) << 3;
+    let frame = u8::from(has(&["<iframe"])) << 4;
+    match script | frame {
+        0 if has(&["<img", "<svg", "<picture", "<canvas", "<video"]) => 1 << 2,
+        0 => 1 << 1,
+        dynamic => dynamic,
     }
+}
 
-    fn written(format: Format, adm: &str) -> String {
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(markup: &Markup) -> String {
         let mut out = Vec::new();
-        let markup = Markup::new(&creative(format, adm));
-        let click = |out: &mut Vec<u8>| out.extend_from_slice(b"https://c");
-        let impression = |out: &mut Vec<u8>| out.extend_from_slice(b"https://i");
-        markup.write(click, impression, &mut out);
+        let fill = |hole: Hole, out: &mut Vec<u8>| {
+            let text = match hole {
+                Hole::Click { encoded: false } => "https://c",
+                Hole::Click { encoded: true } => "https%3A%2F%2Fc",
+                Hole::Impression { encoded: false } => "https://i",
+                Hole::Impression { encoded: true } => "https%3A%2F%2Fi",
+                Hole::View { .. } => "https://v",
+                Hole::CacheBuster => "77",
+            };
+            out.extend_from_slice(text.as_bytes());
+        };
+        markup.write(fill, &mut out);
         serde_json::from_slice(&out).unwrap()
     }
 
     #[test]
     fn holes_are_filled_and_the_rest_is_untouched() {
-        let adm = "<a href=\"${CLICK_URL}\">\u{1}é\\</a><img src='${IMP_URL}'>${AUCTION_PRICE}";
+        let adm = "<a href=\"${CLICK_URL}\">\u{1}é\\</a><img src='${IMP_URL}'>${AUCTION_PRICE}${";
         assert_eq!(
-            written(Format::Banner, adm),
-            "<a href=\"https://c\">\u{1}é\\</a><img src='https://i'>${AUCTION_PRICE}"
+            filled(&Markup::banner(adm)),
+            "<a href=\"https://c\">\u{1}é\\</a><img src='https://i'>${AUCTION_PRICE}${"
         );
     }
 
     #[test]
-    fn a_banner_gets_its_pixel_and_nothing_else_does() {
-        let banner = written(Format::Banner, "<b>x</b>");
+    fn addresses_within_addresses_are_encoded() {
+        for (text, expected) in [
+            (
+                "'https://o/?to=${CLICK_URL}'",
+                "'https://o/?to=https%3A%2F%2Fc'",
+            ),
+            (
+                "'//o/?a=1&to=${CLICK_URL}&b'",
+                "'//o/?a=1&to=https%3A%2F%2Fc&b'",
+            ),
+            ("<a href=${CLICK_URL}>", "<a href=https://c>"),
+            ("c='${CLICK_URL_ENC}'", "c='https%3A%2F%2Fc'"),
+            (
+                "?i=${IMP_URL_ENC}&n=${CACHEBUSTER}",
+                "?i=https%3A%2F%2Fi&n=77",
+            ),
+            ("https://o/${CLICK_URL}", "https://o/https://c"),
+        ] {
+            assert_eq!(filled(&Markup::new(text)), expected);
+        }
+    }
+
+    #[test]
+    fn a_banner_gets_its_pixel_once() {
+        let banner = filled(&Markup::banner("<b>x</b>"));
         assert!(banner.starts_with("<b>x</b><img src=\"https://i\""));
-        assert_eq!(written(Format::Video, "<VAST/>"), "<VAST/>");
-        assert_eq!(written(Format::Native, ""), "");
+        assert_eq!(filled(&Markup::banner("${IMP_URL_ENC}")), "https%3A%2F%2Fi");
     }
 
     #[test]
     fn plain_http_is_seen() {
-        let secure = |adm| Markup::new(&creative(Format::Native, adm)).secure;
-        assert!(secure("<img src=https://a.example/x>"));
-        assert!(secure("<svg xmlns=\"http://www.w3.org/2000/svg\"/>"));
-        assert!(!secure("<img src=HTTP://a.example/x>"));
-        assert!(!secure(r#"{"url":"http:\/\/a.example\/x"}"#));
+        assert!(is_secure("<img src=https://a.example/x>"));
+        assert!(is_secure("<svg xmlns=\"http://www.w3.org/2000/svg\"/>"));
+        assert!(!is_secure("<img src=HTTP://a.example/x>"));
+        assert!(!is_secure(r#"{"url":"http:\/\/a.example\/x"}"#));
+    }
+
+    #[test]
+    fn banner_types_are_seen() {
+        for (adm, types) in [
+            ("<a>Buy</a>", 1 << 1),
+            ("<IMG src=x>", 1 << 2),
+            ("<script src=x></script><img>", 1 << 3),
+            ("<iframe><script>", 1 << 3 | 1 << 4),
+        ] {
+            assert_eq!(banner_types(adm), types, "{adm}");
+        }
     }
 }

@@ -14,14 +14,23 @@ pub enum NoBid {
     NothingActive,
     /// No active line item is targeted at this request.
     NotTargeted,
+    /// The line item buys under deals only, and the imp offers none of them to it.
+    NoDeal,
     /// No creative fits the imp: format, size, duration, protocol.
     NoCreative,
     /// The exchange blocks the advertiser, category, application or attribute.
     Blocked,
+    /// The creative is in no language that the request allows.
+    LanguageNotAllowed,
+    /// The exchange has not approved the creative yet.
+    NotApproved,
     /// The imp takes secure resources only, and the markup loads others.
     NotSecure,
     /// No advertiser pays in a currency that the request allows, or no rate is known.
     CurrencyNotAllowed,
+    /// Another bid for the request excludes this one: of the same line item, of a competitor, or
+    /// in the same pod.
+    Competing,
     /// The price is below the floor.
     BelowFloor,
     /// Pacing holds back.
@@ -40,16 +49,20 @@ pub enum NoBid {
 
 impl NoBid {
     /// Every reason, in order.
-    pub const ALL: [NoBid; 16] = [
+    pub const ALL: [NoBid; 20] = [
         NoBid::InsufficientTime,
         NoBid::PrivateAuction,
         NoBid::SeatNotAllowed,
         NoBid::NothingActive,
         NoBid::NotTargeted,
+        NoBid::NoDeal,
         NoBid::NoCreative,
         NoBid::Blocked,
+        NoBid::LanguageNotAllowed,
+        NoBid::NotApproved,
         NoBid::NotSecure,
         NoBid::CurrencyNotAllowed,
+        NoBid::Competing,
         NoBid::BelowFloor,
         NoBid::Paced,
         NoBid::UnknownUser,
@@ -73,9 +86,13 @@ impl NoBid {
             NoBid::NothingActive => "nothing_active",
             NoBid::NotTargeted => "not_targeted",
             NoBid::NoCreative => "no_creative",
+            NoBid::NoDeal => "no_deal",
             NoBid::Blocked => "blocked",
+            NoBid::LanguageNotAllowed => "language_not_allowed",
+            NoBid::NotApproved => "not_approved",
             NoBid::NotSecure => "not_secure",
             NoBid::CurrencyNotAllowed => "currency_not_allowed",
+            NoBid::Competing => "competing",
             NoBid::BelowFloor => "below_floor",
             NoBid::Paced => "paced",
             NoBid::UnknownUser => "unknown_user",
@@ -98,9 +115,13 @@ impl NoBid {
             | NoBid::NothingActive
             | NoBid::NotTargeted
             | NoBid::NoCreative
+            | NoBid::NoDeal
             | NoBid::Blocked
+            | NoBid::LanguageNotAllowed
+            | NoBid::NotApproved
             | NoBid::NotSecure
             | NoBid::CurrencyNotAllowed
+            | NoBid::Competing
             | NoBid::BelowFloor
             | NoBid::Paced
             | NoBid::NoBudget => 0,

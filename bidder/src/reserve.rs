@@ -8,6 +8,7 @@ use crate::nobid::Closest;
 use crate::{FrequencyCaps, NoBid, Plan};
 use audience::UserKey;
 use ledger::{Book, Cpm, Refused, ReservationId, Reservations};
+use openrtb::list::SlotInPod;
 
 /// Offers that a lease may refuse before the imp is left alone.
 const MOST_REFUSALS: u32 = 8;
@@ -37,6 +38,18 @@ pub(crate) struct Offer {
     pub(crate) item: u32,
     pub(crate) creative: u32,
     pub(crate) price: Cpm,
+    pub(crate) form: Form,
+}
+
+/// The form of a bid, besides what is shown at which price.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Form {
+    /// Which of the creative's variants.
+    pub(crate) variant: u8,
+    /// Place of the deal in the imp; `None` in the open auction.
+    pub(crate) deal: Option<u32>,
+    /// The place that it asks for in a pod.
+    pub(crate) slot: SlotInPod,
 }
 
 /// When and for whom.

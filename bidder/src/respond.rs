@@ -8,12 +8,16 @@ use crate::NoBid;
 use crate::catalog::{Catalog, Display, Item};
 use crate::decide::Snapshot;
 use crate::draw::{Draw, Subject};
-use crate::exchange::{Billable, SeatUse};
+use crate::exchange::{Billable, Links, SeatUse};
 use crate::intake;
+use crate::markup::Hole;
+use crate::reserve::Form;
 use ledger::token::{Claims, Purpose, Side, idempotency_key};
 use ledger::{Cpm, Currency, Day, ReservationId};
 use openrtb::encode::Object;
-use openrtb::request::Imp;
+use openrtb::list::SlotInPod;
+use openrtb::native::NativeRequest;
+use openrtb::request::{Deal, Imp};
 use openrtb::{BidRequest, Encode};
 
 /// `Claims::partner` of a bid for a request with `test` set: it is never billed.
@@ -35,6 +39,7 @@ pub(crate) struct Winner {
     pub(crate) item: u32,
     pub(crate) creative: u32,
     pub(crate) price: Cpm,
+    pub(crate) form: Form,
     pub(crate) reservation: Option<ReservationId>,
 }
 
@@ -44,6 +49,8 @@ pub(crate) struct Tokens {
     notice: Vec<u8>,
     impression: Vec<u8>,
     click: Vec<u8>,
+    /// A native response, before it becomes a text.
+    native: Vec<u8>,
 }
 
 /// What all bids of a response share.
@@ -58,16 +65,23 @@ pub(crate) struct Terms {
     pub(crate) test: bool,
 }
 
+/// A request with what its native placements ask for, by imp.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'r, 'a> {
+    pub(crate) request: &'r BidRequest<'a>,
+    pub(crate) natives: &'r [Option<NativeRequest<'r>>],
+}
+
 /// Appends the response.
 pub(crate) fn bids(
-    request: &BidRequest<'_>,
+    asked: Asked<'_, '_>,
     winners: &[Winner],
     terms: Terms,
     snapshot: &Snapshot<'_>,
     tokens: &mut Tokens,
     out: &mut Vec<u8>,
 ) {
-    let catalog = snapshot.catalog;
+    let (request, catalog) = (asked.request, snapshot.catalog);
     let seat = |winner: &Winner| seat(snapshot, &catalog.items[winner.item as usize]);
     let mut response = Object::open(out);
     request.id.unwrap_or_default().encode(response.key("id"));
@@ -82,9 +96,11 @@ pub(crate) fn bids(
         let mut seat_bid = Object::open(out);
         let list = seat_bid.key("bid");
         list.push(b'[');
-        for winner in winners[at..].iter().filter(|winner| seat(winner) == name) {
-            separate(list, b'[');
-            bid(request, *winner, terms, snapshot, tokens, list);
+        for (winner, at) in winners.iter().zip(0..).skip(at) {
+            if seat(winner) == name {
+                separate(list, b'[');
+                bid(asked, (*winner, at), terms, snapshot, tokens, list);
+            }
         }
         list.push(b']');
         name.encode(seat_bid.key("seat"));
@@ -110,7 +126,7 @@ fn separate(out: &mut Vec<u8>, open: u8) {
     }
 }
 
-fn seat<'s>(snapshot: &Snapshot<'s>, item: &Item) -> &'s str {
+pub(crate) fn seat<'s>(snapshot: &Snapshot<'s>, item: &Item) -> &'s str {
     match &snapshot.exchange.seat {
         SeatUse::Advertiser => &snapshot.catalog.advertisers[item.advertiser as usize].id,
         SeatUse::Single(seat) => seat,
@@ -118,18 +134,18 @@ fn seat<'s>(snapshot: &Snapshot<'s>, item: &Item) -> &'s str {
 }
 
 fn bid(
-    request: &BidRequest<'_>,
-    winner: Winner,
+    asked: Asked<'_, '_>,
+    (winner, at): (Winner, u32),
     terms: Terms,
     snapshot: &Snapshot<'_>,
     tokens: &mut Tokens,
     out: &mut Vec<u8>,
 ) {
-    let catalog: &Catalog = snapshot.catalog;
+    let (request, catalog): (_, &Catalog) = (asked.request, snapshot.catalog);
     let item = &catalog.items[winner.item as usize];
     let creative = &catalog.creatives[winner.creative as usize];
     let imp = &request.imp[winner.imp as usize];
-    let id = hex(terms.draw.bits(Subject::BidId(winner.imp)));
+    let id = hex(terms.draw.bits(Subject::BidId(at)));
     let id = std::str::from_utf8(&id).expect("hexadecimal digits are text");
     sign(
         request,
@@ -139,7 +155,7 @@ fn bid(
         snapshot,
         tokens,
     );
-    let (links, tokens) = (snapshot.links, &*tokens);
+    let links = snapshot.links;
     let mut bid = Object::open(out);
     id.encode(bid.key("id"));
     imp.id.unwrap_or_default().encode(bid.key("impid"));
@@ -156,19 +172,91 @@ fn bid(
         notice("burl", &links.bill, PRICE);
     }
     notice("lurl", &links.loss, LOSS);
-    let link = |link: &[u8], token: &[u8], out: &mut Vec<u8>| {
-        out.extend_from_slice(link);
-        out.extend_from_slice(token);
+    let native = asked
+        .natives
+        .get(winner.imp as usize)
+        .and_then(Option::as_ref);
+    let filling = Filling {
+        links,
+        number: terms.draw.bits(Subject::CacheBuster(at)),
     };
-    creative.markup.write(
-        |out| link(&links.click, &tokens.click, out),
-        |out| link(&links.impression, &tokens.impression, out),
-        bid.key("adm"),
-    );
+    markup(creative, winner, (imp, native), filling, tokens, &mut bid);
     item.id.as_ref().encode(bid.key("cid"));
-    i64::from(snapshot.exchange.reservation_s).encode(bid.key("exp"));
+    let deal = deal(imp, winner).and_then(|deal| deal.id);
+    if let Some(deal) = deal {
+        deal.encode(bid.key("dealid"));
+    }
+    if winner.form.slot != SlotInPod::Any {
+        winner.form.slot.code().encode(bid.key("slotinpod"));
+    }
+    let most = snapshot.exchange.reservation_s;
+    let expires = [most, creative.exp_s]
+        .into_iter()
+        .filter(|seconds| *seconds > 0);
+    i64::from(expires.min().unwrap_or(most)).encode(bid.key("exp"));
     bid.key("adomain").extend_from_slice(&creative.tail);
     bid.close();
+}
+
+/// What fills the holes of markup, besides the tokens.
+#[derive(Clone, Copy)]
+struct Filling<'f> {
+    links: &'f Links,
+    number: u64,
+}
+
+/// Writes the markup, and the protocol where it speaks one.
+fn markup(
+    creative: &Display,
+    winner: Winner,
+    (imp, native): (&Imp<'_>, Option<&NativeRequest<'_>>),
+    filling: Filling<'_>,
+    tokens: &mut Tokens,
+    bid: &mut Object<'_>,
+) {
+    if let (Some(own), Some(request)) = (&creative.native, native) {
+        let mut text = std::mem::take(&mut tokens.native);
+        text.clear();
+        let ver = imp.native.and_then(|native| native.ver);
+        let fill = |hole, out: &mut Vec<u8>| fill(hole, filling, tokens, out);
+        own.write(request, ver, fill, &mut text);
+        // Texts in, texts out: what is compiled and what is linked are both.
+        String::from_utf8_lossy(&text)
+            .as_ref()
+            .encode(bid.key("adm"));
+        tokens.native = text;
+        return;
+    }
+    let Some(variant) = creative.variants.get(usize::from(winner.form.variant)) else {
+        return;
+    };
+    let fill = |hole, out: &mut Vec<u8>| fill(hole, filling, tokens, out);
+    variant.markup.write(fill, bid.key("adm"));
+    if variant.protocol > 0 {
+        variant.protocol.encode(bid.key("protocol"));
+    }
+}
+
+fn fill(hole: Hole, filling: Filling<'_>, tokens: &Tokens, out: &mut Vec<u8>) {
+    let links = filling.links;
+    let [click, impression, view] = &links.encoded;
+    let (link, token) = match hole {
+        Hole::Click { encoded: false } => (&links.click, &tokens.click),
+        Hole::Click { encoded: true } => (click, &tokens.click),
+        Hole::Impression { encoded: false } => (&links.impression, &tokens.impression),
+        Hole::Impression { encoded: true } => (impression, &tokens.impression),
+        Hole::View { encoded: false } => (&links.view, &tokens.impression),
+        Hole::View { encoded: true } => (view, &tokens.impression),
+        Hole::CacheBuster => return ((filling.number >> 1) as i64).encode(out),
+    };
+    out.extend_from_slice(link);
+    out.extend_from_slice(token);
+}
+
+/// The deal that a bid is under.
+fn deal<'a>(imp: &Imp<'a>, winner: Winner) -> Option<Deal<'a>> {
+    let at = winner.form.deal? as usize;
+    imp.pmp?.deals.items().get(at).copied()
 }
 
 /// Signs what this bid needs; the markup says whether it has a place for pixel and click.
@@ -214,13 +302,23 @@ fn sign(
     tokens.notice.clear();
     draft.sign(Purpose::Notice, "", &mut tokens.notice);
     tokens.impression.clear();
-    if creative.markup.impressions() {
+    let (impressions, clicks) = needs(creative, winner);
+    if impressions {
         draft.sign(Purpose::Impression, "", &mut tokens.impression);
     }
     tokens.click.clear();
-    if creative.markup.clicks() {
+    if clicks {
         draft.sign(Purpose::Click, &creative.landing_page, &mut tokens.click);
     }
+}
+
+/// Whether the markup has places for our impression and click addresses.
+fn needs(creative: &Display, winner: Winner) -> (bool, bool) {
+    let variant = creative.variants.get(usize::from(winner.form.variant));
+    let native = creative.native.is_some();
+    variant.map_or((native, native), |variant| {
+        (variant.markup.impressions(), variant.markup.clicks())
+    })
 }
 
 fn cut(text: &str) -> &str {

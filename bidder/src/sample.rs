@@ -1,7 +1,8 @@
 //! Inputs and surroundings for tests.
 
 use crate::catalog::{
-    Advertiser, Campaign, Catalog, Creative, Format, Input, LineItem, Media, Pacing, Targeting,
+    Advertiser, Campaign, Catalog, Creative, Delivery, Format, Input, LineItem, Pacing, Targeting,
+    Taxonomies,
 };
 use crate::plan::{CampaignDay, LocalTime, Tick};
 use crate::{Exchange, FrequencyCaps, Links, Pacers, Plan, Runtime, Snapshot};
@@ -24,6 +25,7 @@ pub(crate) fn input(book: &Book, count: usize) -> Input {
             name: "Acme".to_owned(),
             currency: EUR,
             domain: "acme.example".to_owned(),
+            competitive: Vec::new(),
         }],
         campaigns: vec![Campaign {
             id: "cmp_1".to_owned(),
@@ -44,12 +46,11 @@ pub(crate) fn input(book: &Book, count: usize) -> Input {
             adm: "<a href=\"${CLICK_URL}\"><img src=\"https://cdn.example/a.png\"></a>".to_owned(),
             adomain: vec!["shop.acme.example".to_owned()],
             landing_page: "https://acme.example/?q=1".to_owned(),
-            bundle: None,
             attr: vec![3],
             cat: vec!["IAB2-3".to_owned()],
-            cattax: 1,
-            media: Media::default(),
+            ..Creative::default()
         }],
+        taxonomies: Taxonomies::default(),
     }
 }
 
@@ -62,6 +63,7 @@ pub(crate) fn line_item(id: &str, slot: ledger::BudgetSlot) -> LineItem {
         targeting: Targeting::default(),
         daily_cap: None,
         creatives: vec!["cr_1".to_owned()],
+        delivery: Delivery::default(),
         budget: BudgetPath::new(&[slot]),
         draws: Draws {
             line_item: true,

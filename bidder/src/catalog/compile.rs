@@ -2,14 +2,15 @@
 //!
 //! Cost: about a second for a hundred thousand line items, off the path.
 
-use super::{Creative, Format, Input, Invalid, LineItem, Pacing, Targeting};
+use super::shown::display;
+use super::{
+    Creative, Display, Format, Input, Invalid, LineItem, Pacing, PodPosition, Rotation, Targeting,
+};
 use crate::index::{Builder, Groups, Index, slot};
-use crate::markup::Markup;
 use crate::permit::Blocks;
 use audience::SegmentId;
+use foldhash::fast::FixedState;
 use ledger::{BudgetPath, Cpm, Currency, Draws};
-use openrtb::Encode;
-use openrtb::encode::Object;
 use std::collections::HashMap;
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
@@ -31,6 +32,8 @@ pub struct Catalog {
     pub(crate) currencies: Box<[Currency]>,
     pub(crate) index: Index,
     pub(crate) blocks: Blocks,
+    /// Numbers of the deals that any line item buys under.
+    pub(crate) deals: HashMap<Box<str>, u32, FixedState>,
 }
 
 /// The most that a line item bids.
@@ -46,6 +49,8 @@ pub(crate) struct Payer {
     pub(crate) id: Arc<str>,
     /// Place in the catalog's currencies.
     pub(crate) currency: u32,
+    /// Labels that it shares with its competitors.
+    pub(crate) competitive: Box<[u32]>,
 }
 
 /// When.
@@ -74,24 +79,19 @@ pub(crate) struct Item {
     pub(crate) draws: Draws,
     /// Those of its creatives that its targeting leaves.
     pub(crate) creatives: Box<[u32]>,
+    pub(crate) rotation: Turns,
+    /// Numbers of the deals that it buys under; empty for the open auction.
+    pub(crate) deals: Box<[u32]>,
+    pub(crate) pod_position: PodPosition,
 }
 
-/// A creative.
-pub(crate) struct Display {
-    pub(crate) id: Arc<str>,
-    pub(crate) format: Format,
-    pub(crate) w: i64,
-    pub(crate) h: i64,
-    pub(crate) markup: Markup,
-    pub(crate) landing_page: Box<str>,
-    /// Attributes below 64, as bits.
-    pub(crate) attributes: u64,
-    pub(crate) attr: Box<[i64]>,
-    pub(crate) cat: Box<[Box<str>]>,
-    pub(crate) cattax: i64,
-    pub(crate) media: super::Media,
-    /// The members of a bid that do not change from bid to bid, from the value of `adomain` on.
-    pub(crate) tail: Box<[u8]>,
+/// How the creatives of a line item take turns.
+#[derive(Clone, Debug)]
+pub(crate) enum Turns {
+    Even,
+    /// The sum of the weights up to and with each creative.
+    Weighted(Box<[u64]>),
+    Sequential,
 }
 
 impl Catalog {
@@ -113,6 +113,7 @@ impl Catalog {
             campaigns,
             mut line_items,
             creatives,
+            taxonomies,
         } = input;
         let place = |ids: Vec<&String>| -> HashMap<String, u32> {
             ids.into_iter().cloned().zip(0..).collect()
@@ -123,12 +124,15 @@ impl Catalog {
         let mut currencies: Vec<Currency> = advertisers.iter().map(|one| one.currency).collect();
         currencies.sort_unstable();
         currencies.dedup();
-        let blocks = Blocks::new(&creatives, &advertisers, &advertiser_at);
+        let blocks = Blocks::new(&creatives, &advertisers, &advertiser_at, &taxonomies);
+        let mut labels = Numbers::default();
+        let mut deals = Numbers::default();
         let payers: Box<[Payer]> = advertisers
             .iter()
             .map(|one| Payer {
                 id: Arc::from(&*one.id),
                 currency: currencies.partition_point(|known| *known < one.currency) as u32,
+                competitive: labels.of(&one.competitive),
             })
             .collect();
         let flights: Box<[Flight]> = campaigns
@@ -150,15 +154,21 @@ impl Catalog {
         let (mut items, mut groups) = (Vec::new(), Vec::new());
         for one in line_items {
             let own = Groups::new(&one.targeting.audience, &mut segment);
-            let fitting = one.creatives.iter().map(|id| creative_at[id]);
-            let fitting: Box<[u32]> = fitting
-                .filter(|at| wanted(&one.targeting, &creatives[*at as usize]))
-                .collect();
+            let all = one.creatives.iter().map(|id| creative_at[id]);
+            let wanted = |at: &u32| wanted(&one.targeting, &creatives[*at as usize]);
+            let kept: Vec<(usize, u32)> = all.enumerate().filter(|(_, at)| wanted(at)).collect();
+            let fitting: Box<[u32]> = kept.iter().map(|(_, at)| *at).collect();
+            let turns = turns(&one.delivery.rotation, &kept);
+            let own_deals = deals.of(&one.delivery.deals);
             builder.add(&one.targeting, &own, &slots(&fitting, &creatives));
             let campaign = campaign_at[&one.campaign];
             let advertiser = flights[campaign as usize].advertiser;
             let currency = payers[advertiser as usize].currency;
-            items.push(item(one, campaign, (advertiser, currency), fitting));
+            items.push(Item {
+                rotation: turns,
+                deals: own_deals,
+                ..item(one, campaign, (advertiser, currency), fitting)
+            });
             groups.push(own);
         }
         Ok(Self {
@@ -167,10 +177,14 @@ impl Catalog {
             bounds: items.iter().map(bound).collect(),
             items: items.into_boxed_slice(),
             groups: groups.into_boxed_slice(),
-            creatives: creatives.iter().map(display).collect(),
+            creatives: creatives
+                .iter()
+                .map(|one| display(one, &taxonomies))
+                .collect(),
             currencies: currencies.into_boxed_slice(),
             index: builder.finish(),
             blocks,
+            deals: deals.0,
         })
     }
 
@@ -245,60 +259,38 @@ fn item(
         budget: one.budget,
         draws: one.draws,
         creatives,
+        rotation: Turns::Even,
+        deals: Box::default(),
+        pod_position: one.delivery.pod_position,
     }
 }
 
-fn display(one: &Creative) -> Display {
-    let bit = |attr: &i64| if (0..64).contains(attr) { 1 << attr } else { 0 };
-    Display {
-        id: Arc::from(&*one.id),
-        format: one.format,
-        w: one.w.into(),
-        h: one.h.into(),
-        markup: Markup::new(one),
-        landing_page: Box::from(&*one.landing_page),
-        attributes: one.attr.iter().fold(0, |bits, attr| bits | bit(attr)),
-        attr: one.attr.clone().into_boxed_slice(),
-        cat: one.cat.iter().map(|cat| Box::from(&**cat)).collect(),
-        cattax: one.cattax,
-        media: one.media.clone(),
-        tail: tail(one),
+/// Names by number, in the order in which they are first met.
+#[derive(Default)]
+struct Numbers(HashMap<Box<str>, u32, FixedState>);
+
+impl Numbers {
+    fn of(&mut self, names: &[String]) -> Box<[u32]> {
+        let number = |name: &String| {
+            let next = self.0.len() as u32;
+            *self.0.entry(Box::from(&**name)).or_insert(next)
+        };
+        names.iter().map(number).collect()
     }
 }
 
-fn texts(list: &[String]) -> Vec<&str> {
-    list.iter().map(String::as_str).collect()
-}
-
-/// The constant members of a bid, without the name of the first.
-fn tail(one: &Creative) -> Box<[u8]> {
-    let mut out = Vec::new();
-    let mut object = Object::open(&mut out);
-    texts(&one.adomain).as_slice().encode(object.key("adomain"));
-    one.id.as_str().encode(object.key("crid"));
-    if let Some(bundle) = &one.bundle {
-        bundle.as_str().encode(object.key("bundle"));
+/// The rotation over the creatives that are left, each with its place in the line item's list.
+fn turns(rotation: &Rotation, kept: &[(usize, u32)]) -> Turns {
+    match rotation {
+        Rotation::Even => Turns::Even,
+        Rotation::Sequential => Turns::Sequential,
+        Rotation::Weighted(weights) => {
+            let mut sum = 0;
+            let ends = kept.iter().map(|(place, _)| {
+                sum += u64::from(weights.get(*place).copied().unwrap_or(0));
+                sum
+            });
+            Turns::Weighted(ends.collect())
+        }
     }
-    if !one.cat.is_empty() {
-        one.cattax.encode(object.key("cattax"));
-        texts(&one.cat).as_slice().encode(object.key("cat"));
-    }
-    if !one.attr.is_empty() {
-        one.attr.as_slice().encode(object.key("attr"));
-    }
-    if one.w > 0 && one.h > 0 {
-        i64::from(one.w).encode(object.key("w"));
-        i64::from(one.h).encode(object.key("h"));
-    }
-    if one.media.protocol > 0 {
-        one.media.protocol.encode(object.key("protocol"));
-    }
-    if one.media.duration_s > 0 {
-        i64::from(one.media.duration_s).encode(object.key("dur"));
-    }
-    one.format.mtype().encode(object.key("mtype"));
-    object.close();
-    // Between the braces, behind the first name.
-    let members = &out[br#"{"adomain":"#.len()..out.len() - 1];
-    Box::from(members)
 }

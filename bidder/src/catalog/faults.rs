@@ -1,6 +1,6 @@
 //! Everything that is wrong with an [`Input`], each fault with its field.
 
-use super::{Advertiser, Campaign, Creative, Format, Input, LineItem};
+use super::{Advertiser, Campaign, Creative, Format, Input, LineItem, Rotation};
 use ledger::{Cpm, Currency};
 use std::collections::{HashMap, HashSet};
 
@@ -132,8 +132,13 @@ fn creative(faults: &mut Faults<'_>, one: &Creative, advertisers: &HashMap<&str,
     if !advertisers.contains_key(&*one.advertiser) {
         faults.add("advertiser", format!("{:?} is unknown", one.advertiser));
     }
-    if one.adm.is_empty() {
-        faults.add("adm", "is empty");
+    let contents = [
+        !one.adm.is_empty(),
+        one.template.is_some(),
+        one.native.is_some(),
+    ];
+    if contents.iter().filter(|given| **given).count() != 1 {
+        faults.add("adm", "expected exactly one of markup, template and native");
     } else if one.adm.len() > MAX_MARKUP {
         faults.add("adm", format!("longer than {MAX_MARKUP} bytes"));
     }
@@ -183,6 +188,7 @@ fn line_item(
             (Some(_), _) => {}
         }
     }
+    delivery(faults, one);
     if one.budget.slots().is_empty() {
         faults.add("budget", "draws on no budget, so nothing limits it");
     }
@@ -193,6 +199,26 @@ fn line_item(
         );
     }
     targeting(faults, one);
+}
+
+fn delivery(faults: &mut Faults<'_>, one: &LineItem) {
+    match &one.delivery.rotation {
+        Rotation::Weighted(weights) => {
+            if weights.len() != one.creatives.len() || weights.iter().all(|weight| *weight == 0) {
+                let problem = "expected a weight for each creative, one above 0 at least";
+                faults.add("delivery.rotation", problem);
+            }
+        }
+        Rotation::Sequential if one.daily_cap.is_none() => {
+            let problem = "nobody counts impressions without a cap, so there is no sequence";
+            faults.add("delivery.rotation", problem);
+        }
+        Rotation::Even | Rotation::Sequential => {}
+    }
+    faults.values("delivery.deals", &one.delivery.deals);
+    if one.delivery.deals.iter().any(String::is_empty) {
+        faults.add("delivery.deals", "has an empty value");
+    }
 }
 
 fn targeting(faults: &mut Faults<'_>, one: &LineItem) {
@@ -277,7 +303,19 @@ mod tests {
 
     #[test]
     fn faults_name_their_fields() {
-        let cases: [(Change, &str); 19] = [
+        let cases: [(Change, &str); 22] = [
+            (
+                |input| input.line_items[0].delivery.rotation = Rotation::Weighted(vec![0]),
+                "line_items[0].delivery.rotation",
+            ),
+            (
+                |input| input.line_items[0].delivery.rotation = Rotation::Sequential,
+                "line_items[0].delivery.rotation",
+            ),
+            (
+                |input| input.line_items[0].delivery.deals = vec![String::new()],
+                "line_items[0].delivery.deals",
+            ),
             (
                 |input| input.advertisers[0].domain = "a b".into(),
                 "advertisers[0].domain",

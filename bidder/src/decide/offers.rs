@@ -3,18 +3,20 @@
 
 use super::{Snapshot, Work};
 use crate::bits::Ones;
-use crate::catalog::Bound;
+use crate::catalog::{Bound, Item, Turns};
 use crate::draw::{Draw, Subject};
 use crate::index::Dimension;
 use crate::nobid::Closest;
-use crate::permit::{self, Rules};
-use crate::reserve::Offer;
-use crate::respond::Winner;
-use crate::{NoBid, pace, shade, value};
+use crate::permit::floor::{self, Money};
+use crate::permit::{self, Rules, Spot};
+use crate::pod::Company;
+use crate::reserve::{Form, Offer, Runtime};
+use crate::{NoBid, pace, respond, shade, value};
 use audience::UserKey;
 use ledger::{Cpm, Currency, RateTable};
 use openrtb::BidRequest;
-use openrtb::request::Imp;
+use openrtb::native::NativeRequest;
+use openrtb::request::{Deal, Imp};
 use std::iter::Peekable;
 use std::ops::Range;
 
@@ -61,8 +63,7 @@ impl<'c> Candidates<'c> {
 
 /// The imp that is decided on.
 pub(super) struct Place<'p, 'a> {
-    pub(super) request: &'p BidRequest<'a>,
-    pub(super) imp: &'p Imp<'a>,
+    pub(super) spot: Spot<'p, 'a>,
     /// Place in the request.
     pub(super) at: u32,
     /// Value of its `tagid` in the index.
@@ -72,15 +73,19 @@ pub(super) struct Place<'p, 'a> {
 impl<'p, 'a> Place<'p, 'a> {
     pub(super) fn new(
         request: &'p BidRequest<'a>,
-        imp: &'p Imp<'a>,
+        (imp, native): (&'p Imp<'a>, Option<&'p NativeRequest<'p>>),
         at: u32,
         snapshot: &Snapshot<'_>,
     ) -> Self {
         let values = &snapshot.catalog.index.placements;
         let placement = imp.tagid.and_then(|tagid| values.get(tagid).copied());
-        Self {
+        let spot = Spot {
             request,
             imp,
+            native,
+        };
+        Self {
+            spot,
             at,
             placement,
         }
@@ -88,21 +93,22 @@ impl<'p, 'a> Place<'p, 'a> {
 }
 
 /// What the offers for an imp depend on.
-pub(super) struct Auction<'w, 's> {
+pub(super) struct Auction<'w, 's, 'a> {
     pub(super) snapshot: &'w Snapshot<'s>,
+    pub(super) runtime: Runtime<'w>,
     pub(super) rules: &'w Rules,
-    pub(super) winners: &'w [Winner],
+    pub(super) company: Company<'w, 'a>,
     pub(super) currency: Comparison,
     pub(super) draw: Draw,
     pub(super) user: Option<UserKey>,
 }
 
-impl Auction<'_, '_> {
+impl<'a> Auction<'_, '_, 'a> {
     /// Adds the offers of what is left of the candidates, until the next one could not beat the
     /// best offer, and says how many candidates it looked at.
     pub(super) fn look(
         &self,
-        place: &Place<'_, '_>,
+        place: &Place<'_, 'a>,
         left: &mut Peekable<impl Iterator<Item = (Cpm, u32)>>,
         offers: &mut Vec<Offer>,
         closest: &mut Closest,
@@ -126,68 +132,137 @@ impl Auction<'_, '_> {
 
     /// The offer of one line item: whether it may be shown, what that is worth, whether it takes
     /// part, at which price.
-    fn offer(&self, place: &Place<'_, '_>, at: u32) -> Result<Offer, NoBid> {
-        let Snapshot {
-            catalog,
-            plan,
-            rates,
-            ..
-        } = *self.snapshot;
+    fn offer(&self, place: &Place<'_, 'a>, at: u32) -> Result<Offer, NoBid> {
+        let Snapshot { catalog, plan, .. } = *self.snapshot;
         let item = &catalog.items[at as usize];
-        let own = catalog.currencies[item.currency as usize];
         let placements = catalog.index.of(Dimension::Placement);
-        let placement = place.placement.as_slice();
-        // One bid of a line item is enough for one request.
-        let used = self.winners.iter().any(|winner| winner.item == at);
-        if used || !placements.admits(placement, at) {
+        if !placements.admits(place.placement.as_slice(), at) {
             return Err(NoBid::NotTargeted);
         }
-        let floor = self.rules.line_item(item)?;
+        self.company.admits(at, item)?;
+        self.rules.line_item(item)?;
         if item.daily_cap.is_some() && self.user.is_none() {
             return Err(NoBid::UnknownUser);
         }
-        let first = self.draw.bits(Subject::Creative(place.at, at));
-        let creative = rotate(&item.creatives, first, |creative| {
-            let display = &catalog.creatives[creative as usize];
-            self.rules
-                .creative(creative, display, place.request, place.imp)
-        })?;
-        let display = &catalog.creatives[creative as usize];
-        let media = permit::media_floor(place.imp, display, own, rates);
-        let floor = floor.max(media.ok_or(NoBid::CurrencyNotAllowed)?);
-        let value = value::of(item);
         let threshold = plan.participation[item.campaign as usize];
         if !pace::takes_part(threshold, item.campaign, self.draw) {
             return Err(NoBid::Paced);
         }
-        let price = shade::price(value, floor).ok_or(NoBid::BelowFloor)?;
+        let mut closest = NoBid::NoDeal;
+        for way in self.rules.ways(item) {
+            match self.by(way, place, (item, at)) {
+                Ok(offer) => return Ok(offer),
+                Err(reason) => closest = closest.max(reason),
+            }
+        }
+        Err(closest)
+    }
+
+    /// The offer of a line item in the open auction, or under the deal at a place of the imp.
+    fn by(
+        &self,
+        way: Option<u32>,
+        place: &Place<'_, 'a>,
+        (item, at): (&Item, u32),
+    ) -> Result<Offer, NoBid> {
+        let Snapshot { catalog, rates, .. } = *self.snapshot;
+        let own = catalog.currencies[item.currency as usize];
+        let money = Money { own, rates };
+        let imp = place.spot.imp;
+        let deals = imp.pmp.map(|pmp| pmp.deals.items()).unwrap_or_default();
+        let deal = way.and_then(|way| deals.get(way as usize));
+        let (creative, variant) = self.creative(place, (item, at), deal)?;
+        let display = &catalog.creatives[creative as usize];
+        let slot = self
+            .company
+            .position(item.pod_position, (imp, place.at), display.format)?;
+        let floor = match deal {
+            Some(deal) => floor::of_deal(deal, display.format, display.seconds, money)
+                .ok_or(NoBid::CurrencyNotAllowed)?,
+            None => self.rules.floor(imp, item, display, money)?,
+        };
+        let worth = shade::price(value::of(item), floor).ok_or(NoBid::BelowFloor)?;
+        // The floor of a deal at a fixed price is that price (section 3.2.12).
+        let fixed = deal.is_some_and(|deal| deal.at == Some(FIXED_PRICE)) && floor > Cpm(0);
+        let price = if fixed { floor } else { worth };
         let rank = self
             .currency
             .rank(price, own, rates)
             .ok_or(NoBid::CurrencyNotAllowed)?;
         debug_assert!(price <= item.max_cpm, "the bound holds for every price");
+        let form = Form {
+            variant,
+            deal: way,
+            slot,
+        };
         Ok(Offer {
             rank,
             tie: self.draw.bits(Subject::Tie(place.at, at)),
             item: at,
             creative,
             price,
+            form,
+        })
+    }
+
+    /// The creative whose turn it is, of those that may be shown.
+    fn creative(
+        &self,
+        place: &Place<'_, 'a>,
+        (item, at): (&Item, u32),
+        deal: Option<&Deal<'a>>,
+    ) -> Result<(u32, u8), NoBid> {
+        let Snapshot { catalog, plan, .. } = *self.snapshot;
+        let drawn = self.draw.bits(Subject::Creative(place.at, at));
+        let seen = || {
+            let day = plan.day(item.advertiser);
+            let user = self.user.filter(|_| item.daily_cap.is_some())?;
+            self.runtime.caps.seen(user, item.key, day)
+        };
+        let first = first(&item.rotation, item.creatives.len(), drawn, seen);
+        rotate(&item.creatives, first, |creative| {
+            let display = &catalog.creatives[creative as usize];
+            let variant = self.rules.creative(creative, display, &place.spot)?;
+            let seat = respond::seat(self.snapshot, item);
+            if deal.is_some_and(|deal| !permit::deal_allows(deal, seat, display)) {
+                return Err(NoBid::NoDeal);
+            }
+            self.company.shows(display, place.spot.imp, place.at)?;
+            Ok(variant)
         })
     }
 }
 
-/// The first creative that is permitted, from a drawn one on; or the closest reason.
+/// `Deal.at` of a price that is agreed upon.
+const FIXED_PRICE: i64 = 3;
+
+/// The place of the creative whose turn it is.
+fn first(turns: &Turns, count: usize, drawn: u64, seen: impl Fn() -> Option<u32>) -> usize {
+    let below = |most: u64| ((u128::from(drawn) * u128::from(most)) >> 64) as u64;
+    match turns {
+        Turns::Even => below(count as u64) as usize,
+        Turns::Weighted(ends) => {
+            let drawn = below(ends.last().copied().unwrap_or(0));
+            ends.partition_point(|end| *end <= drawn)
+        }
+        Turns::Sequential => match seen() {
+            Some(seen) => seen as usize % count.max(1),
+            None => below(count as u64) as usize,
+        },
+    }
+}
+
+/// The first creative that is permitted, from a place on; or the closest reason.
 fn rotate(
     creatives: &[u32],
-    drawn: u64,
-    permitted: impl Fn(u32) -> Result<(), NoBid>,
-) -> Result<u32, NoBid> {
-    let start = ((u128::from(drawn) * creatives.len() as u128) >> 64) as usize;
+    first: usize,
+    permitted: impl Fn(u32) -> Result<u8, NoBid>,
+) -> Result<(u32, u8), NoBid> {
     let mut closest = NoBid::NoCreative;
-    let (before, after) = creatives.split_at(start);
+    let (before, after) = creatives.split_at(first.min(creatives.len()));
     for &creative in after.iter().chain(before) {
         match permitted(creative) {
-            Ok(()) => return Ok(creative),
+            Ok(variant) => return Ok((creative, variant)),
             Err(reason) => closest = closest.max(reason),
         }
     }

@@ -97,6 +97,7 @@ fn add(id: &str, resource: &Resource, wanted: &HashSet<(Kind, &str)>, compiled: 
                 name: advertiser.name.0.clone(),
                 currency: advertiser.currency.0,
                 domain: advertiser.domain.0.clone(),
+                competitive: Vec::new(),
             });
         }
         Resource::Campaign(campaign) if wanted.contains(&(Kind::Campaign, id)) => {
@@ -201,6 +202,7 @@ fn bought(
         targeting: targeting(&line_item.targeting),
         daily_cap: line_item.frequency.first().map(|rule| rule.max.0 as u16),
         creatives,
+        delivery: bid::Delivery::default(),
         budget,
         draws,
     }
@@ -325,15 +327,12 @@ fn shown(id: &str, creative: &Creative) -> bid::Creative {
             .collect(),
         cattax: 1,
         media: bid::Media {
-            mime: creative
-                .mime
-                .as_ref()
-                .map(|mime| mime.0.clone())
-                .unwrap_or_default(),
+            mimes: creative.mime.iter().map(|mime| mime.0.clone()).collect(),
             duration_s: creative.duration_s.map_or(0, |seconds| seconds.0),
             protocol: creative
                 .protocol
                 .map_or(0, |protocol| i64::from(protocol.0)),
         },
+        ..bid::Creative::default()
     }
 }

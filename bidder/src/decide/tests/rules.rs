@@ -118,11 +118,13 @@ fn video_is_bought_by_what_the_player_takes() {
     let world = World::new(1, |input, _| {
         input.creatives[0] = Creative {
             format: Format::Video,
-            adm: "<VAST version=\"3.0\"><Impression>${IMP_URL}</Impression></VAST>".to_owned(),
+            adm: "<VAST version=\"3.0\"><Ad><InLine><Impression>${IMP_URL}</Impression><Creatives>\
+                  <Creative><Linear><MediaFiles><MediaFile type=\"video/mp4\">https://cdn.example/v\
+                  </MediaFile></MediaFiles></Linear></Creative></Creatives></InLine></Ad></VAST>"
+                .to_owned(),
             media: Media {
-                mime: "video/mp4".to_owned(),
                 duration_s: 20,
-                protocol: 3,
+                ..Media::default()
             },
             ..input.creatives[0].clone()
         };
