@@ -82,6 +82,7 @@ pub fn check(
             return Err(faults.into());
         }
     };
+    let resource = succeed(resource, before.as_ref(), allowed, &mut faults)?;
     let body = resource.write();
     if let Some(before) = &before {
         let fixed = kind
@@ -130,6 +131,37 @@ pub fn check(
         resource,
         claims,
     })
+}
+
+/// A creative is numbered after the one that is stored. What exchanges say of it is recorded by
+/// admins alone, to whom what has no account belongs too.
+fn succeed(
+    resource: Resource,
+    before: Option<&Record>,
+    allowed: &dyn Fn(&str) -> bool,
+    faults: &mut Vec<Fault>,
+) -> Result<Resource, StoreError> {
+    let Resource::Creative(creative) = resource else {
+        return Ok(resource);
+    };
+    let before = match before.map(Record::resource).transpose()? {
+        Some(Resource::Creative(before)) => Some(before),
+        _ => None,
+    };
+    let before = before.as_deref();
+    if creative.reviews_differ(before) && !allowed("") {
+        let detail = "is written by admins only; leave it out to keep it as it is";
+        faults.push(Fault::new("/approvals", detail));
+    }
+    let creative = creative.succeeding(before);
+    let latest = creative.number();
+    for (index, one) in creative.approvals.iter().flatten().enumerate() {
+        if one.revision.0 > latest {
+            let detail = format!("the latest is {latest}, found {}", one.revision.0);
+            faults.push(Fault::new(format!("/approvals/{index}/revision"), detail));
+        }
+    }
+    Ok(Resource::Creative(Box::new(creative)))
 }
 
 /// A key's hash is not shown, so a body that was read and written back does not carry it.

@@ -4,6 +4,7 @@
 
 mod buying;
 mod selling;
+mod shown;
 
 use crate::civil::civil;
 use crate::fault::Fault;

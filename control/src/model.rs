@@ -11,11 +11,11 @@ mod text;
 
 pub(crate) use choice::choices;
 pub use money::{Amount, Floor, MaxCpm, Share};
-pub(crate) use text::is_id;
 pub use text::{
-    Category, Country, Cur, Domain, Endpoint, Id, Instant, Landing, Markup, Mime, Name, Place,
-    Sha256, Size, Tag, Timezone,
+    Category, CategoryId, Country, Cur, Domain, Endpoint, Id, Instant, Landing, Language, Markup,
+    Mime, Name, Place, Sha256, Size, Tag, Timezone,
 };
+pub(crate) use text::{is_category, is_id};
 
 use crate::fault::{Fault, join, suggestion};
 use serde_json::{Map, Value, json};

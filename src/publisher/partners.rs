@@ -40,6 +40,9 @@ pub(super) fn caller(seller: &Seller, price: Form) -> Exchange {
         },
         reservation_s: settings.expiry_s.0,
         tmax_margin_ms: settings.tmax_margin_ms.0,
+        most_markup: settings
+            .max_markup_bytes
+            .map_or(usize::MAX, |most| most.0 as usize),
         no_bid: match settings.no_bid {
             resource::NoBidStyle::Empty => NoBidStyle::Empty,
             resource::NoBidStyle::Body => NoBidStyle::Body,

@@ -1,13 +1,17 @@
 //! Documents as answers show them.
 
 use super::body::etag;
+use crate::resource::creative::Review;
 use crate::resource::{Advertiser, Campaign, Creative, Kind, LineItem, Resource, Status};
 use crate::serving::{Chain, shown};
-use crate::store::{Record, StoreError, View};
+use crate::store::{Filter, Record, StoreError, View};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+
+/// Most exchanges for which a creative's answer says what serves there.
+const MOST_EXCHANGES: usize = 200;
 
 /// The body of a record: its fields, its id, and what only answers carry. Floors are shown as
 /// the publisher gave them.
@@ -22,8 +26,12 @@ pub(super) fn body(view: &View<'_>, record: &Record, now: Timestamp) -> Result<V
     if let Some(object) = body.as_object_mut().filter(|_| record.kind == Kind::Key) {
         object.remove("sha256");
     }
-    if let Resource::LineItem(line_item) = record.resource()? {
-        body["serving"] = serving(view, &record.id, &line_item, now)?;
+    match record.resource()? {
+        Resource::LineItem(line_item) => {
+            body["serving"] = serving(view, &record.id, &line_item, now)?;
+        }
+        Resource::Creative(creative) => body["serving"] = at_exchanges(view, &creative)?,
+        _ => {}
     }
     Ok(body)
 }
@@ -79,6 +87,38 @@ fn serving(
         creatives: creatives.iter().map(|creative| &**creative).collect(),
     };
     Ok(shown(&chain.reasons(now)))
+}
+
+/// Which revision of a creative serves at each exchange, and why none does.
+fn at_exchanges(view: &View<'_>, creative: &Creative) -> Result<Value, StoreError> {
+    let filter = Filter {
+        limit: MOST_EXCHANGES,
+        ..Filter::default()
+    };
+    let mut told = Vec::new();
+    for record in view.list(Kind::Exchange, &filter)? {
+        let Resource::Exchange(exchange) = record.resource()? else {
+            continue;
+        };
+        let revision = creative.serving(&record.id, exchange.requires_approval);
+        let latest = creative.number();
+        let review = creative.review(&record.id, latest);
+        let reason = match (revision, review) {
+            (Some(serving), _) if serving == latest => None,
+            (_, Some(review)) => review.reason.as_ref().map(|reason| reason.0.clone()),
+            (_, None) => None,
+        };
+        let state = match (revision == Some(latest), review.map(|review| review.state)) {
+            (true, _) => "serving",
+            (false, Some(Review::Rejected)) => "rejected",
+            (false, _) => "pending",
+        };
+        told.push(
+            json!({ "exchange": record.id, "state": state, "revision": revision,
+            "reason": reason }),
+        );
+    }
+    Ok(told.into())
 }
 
 fn in_use(view: &View<'_>, kind: Kind, id: &str) -> Result<Option<Resource>, StoreError> {

@@ -1,10 +1,11 @@
 //! Advertisers, campaigns, line items and creatives into the bidder's input.
 
+use super::shown::{kind, revision_id, shown};
 use super::{Compiled, Seller, World, civil, zone};
 use crate::fault::Fault;
 use crate::resource::campaign::Pacing;
-use crate::resource::line_item::{Device, Hours, Targeting};
-use crate::resource::terms::{Audience, Format};
+use crate::resource::line_item::{Device, Hours, PodPosition, Rotation, Targeting};
+use crate::resource::terms::Audience;
 use crate::resource::{Advertiser, Campaign, Creative, Kind, LineItem, Resource, Status};
 use crate::serving::{Chain, Reason};
 use bidder::catalog as bid;
@@ -55,11 +56,8 @@ pub(super) fn compile(
         let (draws, budgets) = budgets(id, line_item, campaign, advertiser, now);
         match slots.path(&budgets, compiled) {
             Some(path) => {
-                let shown = creatives.iter().map(|(id, _)| (*id).to_owned()).collect();
-                compiled
-                    .bidder
-                    .line_items
-                    .push(bought(id, line_item, shown, path, draws));
+                let item = bought(id, line_item, &creatives, path, draws);
+                compiled.bidder.line_items.push(item);
             }
             None => faults.push(Fault::new(
                 format!("/line_items/{id}"),
@@ -73,6 +71,15 @@ pub(super) fn compile(
     }
     for (id, resource) in world.iter() {
         add(id, resource, &wanted, compiled);
+    }
+    for (id, resource) in world.iter() {
+        if let Resource::Creative(creative) = resource
+            && wanted.contains(&(Kind::Creative, id))
+        {
+            let advertiser = world.advertiser(&creative.advertiser.0);
+            let all = shown(id, creative, advertiser, &compiled.sellers);
+            compiled.bidder.creatives.extend(all);
+        }
     }
 }
 
@@ -97,7 +104,11 @@ fn add(id: &str, resource: &Resource, wanted: &HashSet<(Kind, &str)>, compiled: 
                 name: advertiser.name.0.clone(),
                 currency: advertiser.currency.0,
                 domain: advertiser.domain.0.clone(),
-                competitive: Vec::new(),
+                competitive: advertiser
+                    .competitive_labels
+                    .iter()
+                    .map(|label| label.0.clone())
+                    .collect(),
             });
         }
         Resource::Campaign(campaign) if wanted.contains(&(Kind::Campaign, id)) => {
@@ -111,9 +122,6 @@ fn add(id: &str, resource: &Resource, wanted: &HashSet<(Kind, &str)>, compiled: 
                     Pacing::Asap => bid::Pacing::Asap,
                 },
             });
-        }
-        Resource::Creative(creative) if wanted.contains(&(Kind::Creative, id)) => {
-            compiled.bidder.creatives.push(shown(id, creative));
         }
         Resource::Exchange(seller) if seller.status == Status::Active => {
             compiled.sellers.push(Seller {
@@ -190,10 +198,16 @@ impl Slots<'_> {
 fn bought(
     id: &str,
     line_item: &LineItem,
-    creatives: Vec<String>,
+    creatives: &[(&str, &Creative)],
     budget: BudgetPath,
     draws: Draws,
 ) -> bid::LineItem {
+    let (creatives, weights) = turns(line_item, creatives);
+    let rotation = match line_item.rotation {
+        Rotation::Sequential => bid::Rotation::Sequential,
+        Rotation::Even if weights.iter().all(|weight| *weight == 1) => bid::Rotation::Even,
+        Rotation::Even | Rotation::Weighted => bid::Rotation::Weighted(weights),
+    };
     bid::LineItem {
         id: id.to_owned(),
         campaign: line_item.campaign.0.clone(),
@@ -202,10 +216,39 @@ fn bought(
         targeting: targeting(&line_item.targeting),
         daily_cap: line_item.frequency.first().map(|rule| rule.max.0 as u16),
         creatives,
-        delivery: bid::Delivery::default(),
+        delivery: bid::Delivery {
+            rotation,
+            deals: line_item.deals.iter().map(|deal| deal.0.clone()).collect(),
+            pod_position: match line_item.pod.as_ref().map(|pod| pod.position) {
+                None | Some(PodPosition::Any) => bid::PodPosition::Any,
+                Some(PodPosition::First) => bid::PodPosition::First,
+                Some(PodPosition::Last) => bid::PodPosition::Last,
+            },
+        },
         budget,
         draws,
     }
+}
+
+/// The creatives in their order, each before the earlier contents that stand in for it, and the
+/// weights by which they take turns: what stands in has no turn of its own.
+fn turns(line_item: &LineItem, creatives: &[(&str, &Creative)]) -> (Vec<String>, Vec<u32>) {
+    let (mut ids, mut weights) = (Vec::new(), Vec::new());
+    for (id, creative) in creatives {
+        let place = line_item.creatives.iter().position(|known| known.0 == *id);
+        let own = place.and_then(|place| line_item.weights.get(place));
+        ids.push((*id).to_owned());
+        weights.push(own.map_or(1, |weight| weight.0));
+        for kept in &creative.earlier {
+            ids.push(revision_id(id, kept.0.number()));
+            weights.push(0);
+        }
+    }
+    // With every weighted creative paused, the others take equal turns.
+    if weights.iter().all(|weight| *weight == 0) {
+        weights.fill(1);
+    }
+    (ids, weights)
 }
 
 macro_rules! rule {
@@ -288,51 +331,5 @@ fn device_types(device: Device) -> &'static [i64] {
         Device::Desktop => &[2],
         Device::Tv => &[3, 6, 7],
         Device::OutOfHome => &[8],
-    }
-}
-
-fn kind(format: Format) -> bid::Format {
-    match format {
-        Format::Banner => bid::Format::Banner,
-        Format::Video => bid::Format::Video,
-        Format::Audio => bid::Format::Audio,
-        Format::Native => bid::Format::Native,
-    }
-}
-
-fn shown(id: &str, creative: &Creative) -> bid::Creative {
-    bid::Creative {
-        id: id.to_owned(),
-        advertiser: creative.advertiser.0.clone(),
-        format: kind(creative.format),
-        w: creative.w.map_or(0, |side| side.0),
-        h: creative.h.map_or(0, |side| side.0),
-        adm: creative.adm.0.clone(),
-        adomain: creative
-            .adomain
-            .iter()
-            .map(|domain| domain.0.clone())
-            .collect(),
-        landing_page: creative.landing_page.0.clone(),
-        bundle: creative.bundle.as_ref().map(|bundle| bundle.0.clone()),
-        attr: creative
-            .attr
-            .iter()
-            .map(|attribute| i64::from(attribute.0))
-            .collect(),
-        cat: creative
-            .cat
-            .iter()
-            .map(|category| category.0.clone())
-            .collect(),
-        cattax: 1,
-        media: bid::Media {
-            mimes: creative.mime.iter().map(|mime| mime.0.clone()).collect(),
-            duration_s: creative.duration_s.map_or(0, |seconds| seconds.0),
-            protocol: creative
-                .protocol
-                .map_or(0, |protocol| i64::from(protocol.0)),
-        },
-        ..bid::Creative::default()
     }
 }

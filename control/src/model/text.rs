@@ -56,6 +56,10 @@ texts! {
     Place, 64, "FRA", place;
     /// A content category of the IAB's list 1.0, such as IAB2 or IAB2-3.
     Category, 64, "IAB2", category;
+    /// A category in any taxonomy, by its id.
+    CategoryId, 64, "IAB2-3", category_id;
+    /// A language as a BCP 47 tag.
+    Language, 35, "fr-CA", language;
     /// A timezone by its IANA name.
     Timezone, 64, "Europe/Paris", timezone;
     /// A MIME type.
@@ -165,6 +169,34 @@ fn category(text: &str) -> Result<String, &'static str> {
         Ok(text.to_owned())
     } else {
         Err("a category such as IAB2 or IAB2-3")
+    }
+}
+
+/// Whether a text is a category of the IAB's content taxonomy 1.0.
+pub(crate) fn is_category(text: &str) -> bool {
+    category(text).is_ok()
+}
+
+fn category_id(text: &str) -> Result<String, &'static str> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if !text.is_empty() && text.bytes().all(allowed) {
+        Ok(text.to_owned())
+    } else {
+        Err("the id of a category such as IAB2-3 or 52")
+    }
+}
+
+fn language(text: &str) -> Result<String, &'static str> {
+    let mut parts = text.split('-');
+    let first = parts.next().unwrap_or_default();
+    let primary = (2..=3).contains(&first.len()) && first.bytes().all(|b| b.is_ascii_alphabetic());
+    let part = |part: &str| {
+        (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    if primary && parts.all(part) {
+        Ok(text.to_owned())
+    } else {
+        Err("a language such as fr or fr-CA")
     }
 }
 
@@ -364,6 +396,11 @@ mod tests {
         table::<Category>(
             &[("IAB2", "IAB2"), ("IAB1-5", "IAB1-5")],
             &["IAB", "iab2", "IAB2-", "2"],
+        );
+        table::<CategoryId>(&[("IAB2-3", "IAB2-3"), ("52", "52")], &["", "a b", "é"]);
+        table::<Language>(
+            &[("fr", "fr"), ("zh-Hans-TW", "zh-Hans-TW")],
+            &["", "f", "french", "fr-", "fr_CA", "12"],
         );
         table::<Timezone>(
             &[("Europe/Paris", "Europe/Paris"), ("UTC", "UTC")],

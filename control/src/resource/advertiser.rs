@@ -2,7 +2,7 @@
 
 use super::Document;
 use super::terms::{Status, Total};
-use crate::model::{Category, Cur, Domain, Name, Timezone, model};
+use crate::model::{Category, Cur, Domain, Name, Tag, Timezone, model};
 
 model! {
     /// An advertiser.
@@ -17,6 +17,9 @@ model! {
         pub domain: Domain,
         /// Categories of all its advertisements.
         pub iab_categories: Vec<Category> = Vec::new(),
+        /// Labels that it shares with its competitors: no two advertisers with a label in
+        /// common answer one request.
+        pub competitive_labels: Vec<Tag> = Vec::new(),
         /// The most that all its campaigns may spend together; absent means no limit.
         pub budget: Option<Total> = None,
         /// Whether it buys.

@@ -60,6 +60,10 @@ model! {
         pub seat: Option<Id> = None,
         /// Part of `tmax` that the way back takes, in milliseconds.
         pub tmax_margin_ms: Whole<0, 5_000> = Whole(10),
+        /// Whether a creative's revision serves only once the exchange has approved it.
+        pub requires_approval: bool = false,
+        /// Most bytes of markup that it takes; absent for no limit of its own.
+        pub max_markup_bytes: Option<Whole<1_024, 1_048_576>> = None,
         /// Whether it is answered.
         pub status: Status = Status::Active,
     }

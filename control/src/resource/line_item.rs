@@ -3,7 +3,7 @@
 use super::terms::{Audience, Format, Ids, Places, Sites, Status, Tags, Total};
 use super::{Document, Kind, Reference};
 use crate::fault::Fault;
-use crate::model::{Id, MaxCpm, Name, Size, Whole, choices, model};
+use crate::model::{Id, MaxCpm, Name, Size, Tag, Whole, choices, model};
 
 choices! {
     /// How a price is found.
@@ -138,6 +138,38 @@ model! {
     }
 }
 
+choices! {
+    /// How creatives take turns.
+    pub enum Rotation {
+        /// By lot, each as likely as the others.
+        Even = "even",
+        /// By lot, each as likely as its weight.
+        Weighted = "weighted",
+        /// One after the other for each user, as its frequency rule counts.
+        Sequential = "sequential",
+    }
+}
+
+choices! {
+    /// A place within a pod.
+    pub enum PodPosition {
+        /// Anywhere.
+        Any = "any",
+        /// First only, where the seller guarantees it.
+        First = "first",
+        /// Last only, where the seller guarantees it.
+        Last = "last",
+    }
+}
+
+model! {
+    /// What is asked of the pod that it stands in.
+    pub struct Pod {
+        /// Its place.
+        pub position: PodPosition = PodPosition::Any,
+    }
+}
+
 model! {
     /// A line item.
     pub struct LineItem {
@@ -153,6 +185,15 @@ model! {
         pub frequency: Vec<Frequency> = Vec::new(),
         /// Ids of the creatives that it shows, of the same advertiser.
         pub creatives: Vec<Id>,
+        /// How its creatives take turns.
+        pub rotation: Rotation = Rotation::Even,
+        /// The weight of each creative, in their order, for a weighted rotation.
+        pub weights: Vec<Whole<0, 1_000_000>> = Vec::new(),
+        /// Ids of the deals that it buys under, and then nowhere else; empty for the open
+        /// auction.
+        pub deals: Vec<Tag> = Vec::new(),
+        /// What it asks of a pod.
+        pub pod: Option<Pod> = None,
         /// What it may spend of its campaign's budget; absent means all.
         pub budget: Option<Total> = None,
         /// Whether it buys.
@@ -174,6 +215,7 @@ impl Document for LineItem {
                 faults.push(Fault::new(format!("/creatives/{index}"), detail));
             }
         }
+        self.check_turns(faults);
         if self.frequency.len() > 1 {
             let detail = format!("{} rules, at most 1 allowed", self.frequency.len());
             faults.push(Fault::new("/frequency", detail));
@@ -217,5 +259,50 @@ impl Document for LineItem {
 
     fn status(&self) -> Status {
         self.status
+    }
+}
+
+impl LineItem {
+    /// Rotations, deals and pods that could never be.
+    fn check_turns(&self, faults: &mut Vec<Fault>) {
+        let (given, creatives) = (self.weights.len(), self.creatives.len());
+        match self.rotation {
+            Rotation::Weighted if given != creatives => {
+                let detail = format!("{given} weights for {creatives} creatives");
+                faults.push(Fault::new("/weights", detail));
+            }
+            Rotation::Weighted if self.weights.iter().all(|weight| weight.0 == 0) => {
+                let detail = "expected a weight above 0: nothing would be shown";
+                faults.push(Fault::new("/weights", detail));
+            }
+            Rotation::Sequential if self.frequency.is_empty() => {
+                let detail = "needs a frequency rule, which counts what a user has seen";
+                faults.push(Fault::new("/rotation", detail));
+            }
+            Rotation::Even | Rotation::Sequential if given > 0 => {
+                let detail = format!(
+                    "are for a weighted rotation, this is {}",
+                    self.rotation.word()
+                );
+                faults.push(Fault::new("/weights", detail));
+            }
+            Rotation::Even | Rotation::Weighted | Rotation::Sequential => {}
+        }
+        for (index, deal) in self.deals.iter().enumerate() {
+            if self.deals[..index].contains(deal) {
+                let detail = format!("`{}` stands twice", deal.0);
+                faults.push(Fault::new(format!("/deals/{index}"), detail));
+            }
+        }
+        let formats = &self.targeting.formats;
+        let played = |format: &Format| matches!(format, Format::Video | Format::Audio);
+        let wished = self.pod.as_ref().map(|pod| pod.position);
+        if wished.is_some_and(|position| position != PodPosition::Any)
+            && !formats.is_empty()
+            && !formats.iter().any(played)
+        {
+            let detail = "only video and audio stand in pods, and neither is targeted";
+            faults.push(Fault::new("/pod/position", detail));
+        }
     }
 }

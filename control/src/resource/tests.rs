@@ -117,6 +117,8 @@ fn each_fault_has_its_pointer() {
         (Kind::LineItem, "/frequency/0/max", json!(0)),
         (Kind::LineItem, "/frequency/0/per", json!("fortnight")),
         (Kind::LineItem, "/creatives", json!([])),
+        (Kind::LineItem, "/weights", json!([1])),
+        (Kind::LineItem, "/rotation", json!("weekly")),
         (Kind::Creative, "/adomain", json!([])),
         (Kind::Creative, "/w", json!(null)),
         (Kind::Creative, "/h", json!(0)),
@@ -136,6 +138,8 @@ fn each_fault_has_its_pointer() {
         (Kind::Partner, "/openrtb", json!("3.0")),
         (Kind::Partner, "/timeout_ms", json!(0)),
         (Kind::Exchange, "/billable_event", json!("never")),
+        (Kind::Exchange, "/max_markup_bytes", json!(1)),
+        (Kind::Exchange, "/requires_approval", json!("yes")),
         (Kind::Key, "/accounts", json!([])),
         (Kind::Key, "/sha256", json!("abc")),
     ];
@@ -170,6 +174,28 @@ fn several_faults_are_told_together() {
         ]
     );
     assert!(faults[0].detail.contains("`name`"), "{}", faults[0]);
+}
+
+#[test]
+fn turns_deals_and_pods_that_could_never_be_are_told() {
+    let (_, line_item) = smallest().swap_remove(2);
+    let cases = [
+        ("rotation", json!("sequential"), "/rotation"),
+        ("rotation", json!("weighted"), "/weights"),
+        ("deals", json!(["d", "e", "d"]), "/deals/2"),
+        ("pod", json!({"position": "first"}), "/pod/position"),
+    ];
+    for (field, value, pointer) in cases {
+        let mut body = line_item.clone();
+        body[field] = value;
+        if field == "rotation" {
+            body["frequency"] = json!([]);
+        }
+        assert_eq!(pointers(Kind::LineItem, &body), [pointer]);
+    }
+    let mut weighted = line_item;
+    (weighted["rotation"], weighted["weights"]) = (json!("weighted"), json!([0]));
+    assert_eq!(pointers(Kind::LineItem, &weighted), ["/weights"]);
 }
 
 #[test]
