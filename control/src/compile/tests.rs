@@ -1,3 +1,5 @@
+mod shown;
+
 use super::*;
 use crate::apply::{Documents, Source, apply};
 use crate::resource::exchange::BillableEvent;
