@@ -169,6 +169,8 @@ pub struct Telemetry {
     pub notices_refused: [Counter; Refusal::ALL.len()],
     /// Tokens that are not ours or not valid, by [`Rejected::index`].
     pub tokens_refused: [Counter; Rejected::ALL.len()],
+    /// Events of playback of our video and audio, in the order of [`bidder::vast::EVENTS`].
+    pub playback: [Counter; bidder::vast::EVENTS.len()],
     /// What became of events, in the order of [`OUTCOMES`].
     outcomes: [Counter; OUTCOMES.len()],
     exporter: PrometheusHandle,
@@ -214,6 +216,8 @@ impl Telemetry {
                 .map(|reason| counter!("gavel_notices_refused_total", "reason" => reason.label())),
             tokens_refused: Rejected::ALL
                 .map(|reason| counter!("gavel_tokens_refused_total", "reason" => reason.label())),
+            playback: bidder::vast::EVENTS
+                .map(|event| counter!("gavel_playback_events_total", "event" => event)),
             outcomes: OUTCOMES
                 .map(|outcome| counter!("gavel_ledger_events_total", "outcome" => outcome)),
             exporter: exporter.clone(),

@@ -12,8 +12,9 @@ pub(crate) use template::written;
 
 use roxmltree::{Document, Node};
 
-/// The events of a linear creative that we count, besides impression, view and click.
-pub(crate) const EVENTS: [&str; 5] = [
+/// The events of playback of a linear creative that we count, besides impression, view and
+/// click; they come to the view's address with their name as `e`.
+pub const EVENTS: [&str; 5] = [
     "start",
     "firstQuartile",
     "midpoint",

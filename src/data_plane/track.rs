@@ -6,6 +6,7 @@ use super::worker::Worker;
 use crate::clock;
 use crate::http::{self, Answer, Problem};
 use bidder::notice::{Fields, Notice};
+use bidder::vast::EVENTS;
 use bytes::Bytes;
 use exchange::link::notice::Kind as Sent;
 use hyper::body::Incoming;
@@ -60,6 +61,7 @@ pub(super) async fn answer(
     let claims = super::verify(worker, kind.purpose(), &token, &mut buffer)?;
     match (kind, claims.side) {
         (Kind::Impression, Side::Exchange) => sold(worker, &claims).await?,
+        (Kind::View, Side::Bidder) if playback(worker, request)? => {}
         (Kind::View, Side::Bidder) => {
             let event = Event::of(event::Kind::View, &claims, clock::unix_ms())
                 .map_err(|why| Problem::new(StatusCode::BAD_REQUEST, "t", why.to_string()))?;
@@ -82,6 +84,23 @@ pub(super) async fn answer(
         }
         Kind::Click => redirect(claims.url)?,
     }))
+}
+
+/// Counts an event of playback, where the view is one (`e`): players report several for each
+/// impression, and they are counted rather than kept.
+fn playback(worker: &Worker, request: &Request<Incoming>) -> Result<bool, Problem> {
+    let query = request.uri().query().unwrap_or_default();
+    let Some(event) = http::query(query, "e") else {
+        return Ok(false);
+    };
+    let known = EVENTS.iter().position(|known| *known == event);
+    let counter = known.map(|at| &worker.node.telemetry.playback[at]);
+    let counter = counter.ok_or_else(|| {
+        let detail = format!("expected one of {}", EVENTS.join(", "));
+        Problem::new(StatusCode::BAD_REQUEST, "e", detail)
+    })?;
+    counter.increment(1);
+    Ok(true)
 }
 
 async fn sold(worker: &Worker, claims: &Claims<'_>) -> Result<(), Problem> {

@@ -148,14 +148,14 @@ impl<'a> Auction<'_, '_, 'a> {
         if !pace::takes_part(threshold, item.campaign, self.draw) {
             return Err(NoBid::Paced);
         }
-        let mut closest = NoBid::NoDeal;
+        let mut closest = None;
         for way in self.rules.ways(item) {
             match self.by(way, place, (item, at)) {
                 Ok(offer) => return Ok(offer),
-                Err(reason) => closest = closest.max(reason),
+                Err(reason) => closest = closest.max(Some(reason)),
             }
         }
-        Err(closest)
+        Err(closest.unwrap_or(NoBid::NoDeal))
     }
 
     /// The offer of a line item in the open auction, or under the deal at a place of the imp.
@@ -258,15 +258,15 @@ fn rotate(
     first: usize,
     permitted: impl Fn(u32) -> Result<u8, NoBid>,
 ) -> Result<(u32, u8), NoBid> {
-    let mut closest = NoBid::NoCreative;
+    let mut closest = None;
     let (before, after) = creatives.split_at(first.min(creatives.len()));
     for &creative in after.iter().chain(before) {
         match permitted(creative) {
             Ok(variant) => return Ok((creative, variant)),
-            Err(reason) => closest = closest.max(reason),
+            Err(reason) => closest = closest.max(Some(reason)),
         }
     }
-    Err(closest)
+    Err(closest.unwrap_or(NoBid::NoCreative))
 }
 
 /// The currency in which offers are compared. A response has one currency, so the first winner

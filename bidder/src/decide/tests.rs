@@ -1,3 +1,4 @@
+mod company;
 mod holding;
 mod naive;
 mod rules;

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tower::ServiceExt;
 
+mod approvals;
 mod errors;
 mod floors;
 mod verbs;

@@ -32,7 +32,7 @@ pub(super) fn shown(
 ) -> Vec<bid::Creative> {
     let serving = |revision: u32| {
         let there = sellers.iter().filter(move |seller| {
-            creative.serving(&seller.id, seller.requires_approval) == Some(revision)
+            creative.serving(&seller.id, seller.settings.requires_approval) == Some(revision)
         });
         there.map(|seller| seller.id.clone())
     };
