@@ -11,6 +11,7 @@ use crate::telemetry::Telemetry;
 use anyhow::{Context, Result, bail};
 use arc_swap::ArcSwap;
 use audience::KeySeed;
+use bidder::catalog::Taxonomies;
 use bidder::{FrequencyCaps, Links};
 use control::resource::Resource;
 use exchange::counters::Counters;
@@ -56,6 +57,8 @@ pub struct Node {
     pub user_seed: KeySeed,
     /// Where exchanges reach the bidder.
     pub links: Links,
+    /// What is known of categories.
+    pub taxonomies: Taxonomies,
     published: AtomicBool,
     /// Held as long as the node lives; the system frees it however the node ends.
     _lock: File,
@@ -89,6 +92,7 @@ impl Node {
         let resources = resources::open(&settings.storage)?;
         let store = open_ledger(&settings, &resources)?;
         let geo = settings.geo_database.as_deref().map(read_geo).transpose()?;
+        let taxonomies = read_taxonomies(&settings)?;
         let purse = Purse::new(store.epoch(), settings.reservations);
         let (writer, ledger) = Writer::start(
             Box::new(store),
@@ -115,6 +119,7 @@ impl Node {
             caps: FrequencyCaps::new(settings.frequency_entries),
             user_seed: keys::user_seed(&settings.storage)?,
             links: Links::new(&settings.public_url),
+            taxonomies,
             writer,
             outbox,
             counters,
@@ -200,4 +205,20 @@ pub fn read_geo(path: &Path) -> Result<Arc<GeoDatabase>> {
     let what = || format!("the geo database {}", path.display());
     let bytes = std::fs::read(path).with_context(what)?;
     Ok(Arc::new(GeoDatabase::new(bytes).with_context(what)?))
+}
+
+/// Reads the tables of categories that the configuration names.
+///
+/// # Errors
+/// Where one cannot be read or is none.
+pub fn read_taxonomies(settings: &Settings) -> Result<Taxonomies> {
+    let mut taxonomies = Taxonomies::default();
+    for (cattax, path) in &settings.taxonomies {
+        if let Some(path) = path {
+            let what = || format!("the taxonomy {}", path.display());
+            let table = std::fs::read_to_string(path).with_context(what)?;
+            taxonomies.add(*cattax, &table).with_context(what)?;
+        }
+    }
+    Ok(taxonomies)
 }

@@ -223,7 +223,9 @@ impl Publisher {
         let ids: HashSet<&str> = campaigns.iter().map(|(id, _)| &**id).collect();
         self.pacers.keep(&ids);
         let names = &self.audience.names;
-        let catalog = Catalog::build(compiled.bidder, |segment| names.get(segment))
+        let mut buying = compiled.bidder;
+        buying.taxonomies.clone_from(&self.node.taxonomies);
+        let catalog = Catalog::build(buying, |segment| names.get(segment))
             .map_err(|faults| anyhow!("the catalog does not compile: {faults:?}"))?;
         let price_keys = settings.price_keys.as_deref();
         let callers = compiled.sellers.iter().map(|seller| {

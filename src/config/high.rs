@@ -32,6 +32,8 @@ pub struct Settings {
     pub audience_poll: Duration,
     pub audience_allow_shrink: bool,
     pub geo_database: Option<PathBuf>,
+    /// Tables of categories, each with the `AdCOM` code of its taxonomy.
+    pub taxonomies: [(i64, Option<PathBuf>); 3],
     pub exchange_name: String,
     pub tmax_ms: u32,
     pub max_tmax_ms: u32,
@@ -89,6 +91,11 @@ impl Settings {
             audience_poll: Duration::from_secs(values.parse("audience.poll_s")),
             audience_allow_shrink: values.parse("audience.allow_shrink"),
             geo_database: values.path("geo.database"),
+            taxonomies: [
+                (1, values.path("taxonomies.content_1")),
+                (9, values.path("taxonomies.content")),
+                (8, values.path("taxonomies.ad_product")),
+            ],
             exchange_name: values.text("exchange.name"),
             tmax_ms: values.parse("exchange.tmax_ms"),
             max_tmax_ms: values.parse("exchange.max_tmax_ms"),

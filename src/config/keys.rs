@@ -134,6 +134,24 @@ pub(super) const KEYS: &[Key] = &[
         "MaxMind database (city or country) for requests without geo; empty means none.",
     ),
     key(
+        "taxonomies.content_1",
+        Kind::Path,
+        "",
+        "The IAB's table of content taxonomy 1.0, by whose names categories are mapped; empty means they are not.",
+    ),
+    key(
+        "taxonomies.content",
+        Kind::Path,
+        "",
+        "The IAB's table of a content taxonomy from 2.0 on, whose categories keep their numbers; empty means none.",
+    ),
+    key(
+        "taxonomies.ad_product",
+        Kind::Path,
+        "",
+        "The IAB's table of ad product taxonomy 2.0; empty means none.",
+    ),
+    key(
         "exchange.name",
         Kind::Text,
         "demo",

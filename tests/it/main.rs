@@ -13,6 +13,7 @@ mod bad_input;
 mod client;
 mod corpus;
 mod crash;
+mod creatives;
 mod demo;
 mod disk;
 mod floors;

@@ -74,7 +74,10 @@ approvals = [{ exchange = "demo", revision = 1, state = "approved" },
     let compiled = compile(&records, now, &mut slot).unwrap();
     let seller = &compiled.sellers[0];
     assert_eq!(
-        (seller.requires_approval, seller.max_markup_bytes),
+        (
+            seller.settings.requires_approval,
+            seller.settings.max_markup_bytes.map(|most| most.0)
+        ),
         (true, Some(2_048))
     );
     let of = |id: &str| {
