@@ -5,8 +5,7 @@ use clap::{Parser, Subcommand};
 use gavel::config::Settings;
 use gavel::demo::Wish;
 use gavel::serve::Serving;
-use ledger::statement::Period;
-use ledger::store::SqliteStore;
+use gavel::statement::{AdjustArguments, CloseArguments, StatementArguments};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -70,18 +69,12 @@ enum Command {
         #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8081", value_parser = address)]
         control: SocketAddr,
     },
-    /// Print the billing statement of an account, from the event log.
-    Statement {
-        /// The configuration file.
-        #[arg(long, default_value = "gavel.toml")]
-        config: PathBuf,
-        /// Id of an advertiser or publisher, or the full name of any account.
-        #[arg(long)]
-        account: String,
-        /// Month, YYYY-MM, in UTC; all time where none is given.
-        #[arg(long)]
-        month: Option<String>,
-    },
+    /// Print the billing statement of an account, computed twice.
+    Statement(StatementArguments),
+    /// Close a month: its statements stand from then on.
+    Close(CloseArguments),
+    /// Correct an account in the open month, with a reason.
+    Adjust(AdjustArguments),
 }
 
 fn main() -> ExitCode {
@@ -112,13 +105,9 @@ fn main() -> ExitCode {
             control,
         }),
         Command::Serve { config } => settings(&config).and_then(serve),
-        Command::Statement {
-            config,
-            account,
-            month,
-        } => {
-            settings(&config).and_then(|settings| statement(&settings, &account, month.as_deref()))
-        }
+        Command::Statement(told) => report(&told.config, |settings| told.run(settings)),
+        Command::Close(told) => report(&told.config, |settings| told.run(settings)),
+        Command::Adjust(told) => report(&told.config, |settings| told.run(settings)),
     };
     done.unwrap_or_else(|error| {
         complain(&format!("gavel: {error:#}\n"));
@@ -189,21 +178,9 @@ fn demo(wish: &Wish) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn statement(settings: &Settings, account: &str, month: Option<&str>) -> Result<ExitCode> {
-    let period = month.map_or(Ok(Period::ALL), gavel::statement::month)?;
-    let store = SqliteStore::read(&gavel::node::ledger_file(&settings.storage))?;
-    let lines = gavel::statement::lines(&store, account, period)?;
-    if lines.is_empty() {
-        return Err(anyhow!(
-            "the account {account} has no charged impression in this period"
-        ));
-    }
-    for line in lines {
-        say(&format!(
-            "{}: {} impressions, gross {} {}, fee {}, net {}\n",
-            line.account, line.impressions, line.gross, line.currency, line.fee, line.amount
-        ));
-    }
+/// Prints what a command on the stored books has to say.
+fn report(config: &Path, work: impl FnOnce(&Settings) -> Result<String>) -> Result<ExitCode> {
+    say(&work(&settings(config)?)?);
     Ok(ExitCode::SUCCESS)
 }
 

@@ -9,10 +9,9 @@ use crate::rates::Rates;
 use crate::server;
 use crate::shutdown::Shutdown;
 use anyhow::{Context, Result, bail};
-use control::api::{Hooks, Settings as ApiSettings};
+use control::api::{Format, Hooks, Settings as ApiSettings};
 use control::fault::Fault;
 use jiff::Timestamp;
-use ledger::store::SqliteStore;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -64,10 +63,18 @@ impl Hooks for NodeHooks {
         Ok(())
     }
 
-    fn statement(&self, account: &str, month: &str) -> Result<Option<Value>, String> {
-        let file = crate::node::ledger_file(&self.node.settings.storage);
-        let store = SqliteStore::read(&file).map_err(|error| error.to_string())?;
-        crate::statement::of_account(&store, account, month).map_err(|error| format!("{error:#}"))
+    fn statement(
+        &self,
+        account: &str,
+        month: &str,
+        format: Format,
+    ) -> Result<Option<String>, String> {
+        let month = month
+            .parse()
+            .map_err(|error: ledger::statement::NoMonth| error.to_string())?;
+        let sheet = crate::statement::sheet(&self.node.settings, account, Some(month));
+        let sheet = sheet.map_err(|error| format!("{error:#}"))?;
+        Ok(sheet.map(|sheet| sheet.write(format)))
     }
 
     fn floor_feed(&self, publisher: &str) -> Option<Value> {

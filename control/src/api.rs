@@ -6,6 +6,7 @@
 
 mod body;
 mod collection;
+mod format;
 mod item;
 mod merge;
 mod openapi;
@@ -14,6 +15,7 @@ mod problem;
 mod system;
 mod versions;
 
+pub use format::{Format, NoFormat};
 pub use merge::merge_patch;
 pub use openapi::document as openapi_document;
 pub use problem::Problem;
@@ -47,12 +49,17 @@ pub trait Hooks: Send + Sync + 'static {
     /// What is wrong with the configuration.
     fn reload(&self) -> Result<(), Vec<Fault>>;
 
-    /// The billing statement of an account for a month, `YYYY-MM`; `None` without such an
-    /// account.
+    /// The billing statement of an account for a month, `YYYY-MM`, written in a format; `None`
+    /// without such an account.
     ///
     /// # Errors
     /// Why it cannot be given.
-    fn statement(&self, account: &str, month: &str) -> Result<Option<Value>, String>;
+    fn statement(
+        &self,
+        account: &str,
+        month: &str,
+        format: Format,
+    ) -> Result<Option<String>, String>;
 
     /// What became of fetching a publisher's floors; `None` where they are not fetched.
     fn floor_feed(&self, publisher: &str) -> Option<Value>;

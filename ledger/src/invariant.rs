@@ -1,6 +1,7 @@
 //! The promises about money, one predicate each, shared by debug assertions, property tests and
 //! the reconciliation of a running node.
 
+use crate::currency::Currency;
 use crate::money::Micros;
 use crate::statement::Balances;
 use crate::store::BudgetState;
@@ -16,13 +17,13 @@ pub fn within_budget(state: &BudgetState) -> bool {
 
 /// Debits equal credits in every currency; returns the currencies where they do not.
 pub fn unbalanced(balances: &Balances) -> Vec<String> {
-    let mut sums: BTreeMap<&str, i64> = BTreeMap::new();
+    let mut sums: BTreeMap<Currency, i64> = BTreeMap::new();
     for ((_, currency), (debit, credit)) in balances {
-        *sums.entry(currency).or_default() += debit.0 - credit.0;
+        *sums.entry(*currency).or_default() += debit.0 - credit.0;
     }
     sums.into_iter()
         .filter(|(_, sum)| *sum != 0)
-        .map(|(name, _)| name.to_owned())
+        .map(|(currency, _)| currency.to_string())
         .collect()
 }
 

@@ -3,6 +3,7 @@
 use crate::currency::Currency;
 use crate::money::Micros;
 use std::fmt;
+use std::str::FromStr;
 
 /// An account. Its text form is its key in the store.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -29,6 +30,82 @@ pub enum Account {
     ExchangeFee,
     /// Impressions delivered after their budget was gone, which the platform bears (debit).
     OverDelivery,
+    /// What a provider of data has earned (credit).
+    Data(String),
+    /// The other side of corrections: what the platform gave or took back by them (debit).
+    Adjustments,
+}
+
+/// A text that names no account.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "expected advertiser:ID, publisher:ID, buyer:PARTNER:SEAT, media:EXCHANGE:SEAT, data:PROVIDER, \
+     exchange_fee, over_delivery or adjustments, found {0:?}"
+)]
+pub struct NoAccount(pub String);
+
+impl Account {
+    /// The column in which the account grows.
+    pub fn normal(&self) -> Column {
+        match self {
+            Account::Advertiser(_)
+            | Account::Buyer { .. }
+            | Account::OverDelivery
+            | Account::Adjustments => Column::Debit,
+            Account::Media { .. }
+            | Account::Publisher(_)
+            | Account::ExchangeFee
+            | Account::Data(_) => Column::Credit,
+        }
+    }
+
+    /// The id of whoever the account belongs to; `None` for the platform's own.
+    pub fn owner(&self) -> Option<&str> {
+        match self {
+            Account::Advertiser(id) | Account::Publisher(id) | Account::Data(id) => Some(id),
+            Account::Media { exchange, .. } => Some(exchange),
+            Account::Buyer { partner, .. } => Some(partner),
+            Account::ExchangeFee | Account::OverDelivery | Account::Adjustments => None,
+        }
+    }
+}
+
+impl FromStr for Account {
+    type Err = NoAccount;
+
+    fn from_str(text: &str) -> Result<Self, NoAccount> {
+        let unknown = || NoAccount(text.to_owned());
+        let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
+        let id = || {
+            (!rest.is_empty())
+                .then(|| rest.to_owned())
+                .ok_or_else(unknown)
+        };
+        // A seat may be empty and may hold a colon; the ids before it are ours.
+        let pair = || {
+            let found = rest.split_once(':').filter(|(first, _)| !first.is_empty());
+            let (first, seat) = found.ok_or_else(unknown)?;
+            Ok((first.to_owned(), seat.to_owned()))
+        };
+        match kind {
+            "advertiser" => Ok(Account::Advertiser(id()?)),
+            "publisher" => Ok(Account::Publisher(id()?)),
+            "data" => Ok(Account::Data(id()?)),
+            "media" => pair().map(|(exchange, seat)| Account::Media { exchange, seat }),
+            "buyer" => pair().map(|(partner, seat)| Account::Buyer { partner, seat }),
+            "exchange_fee" if kind == text => Ok(Account::ExchangeFee),
+            "over_delivery" if kind == text => Ok(Account::OverDelivery),
+            "adjustments" if kind == text => Ok(Account::Adjustments),
+            _ => Err(unknown()),
+        }
+    }
+}
+
+/// By name, as people write it.
+impl PartialEq<&str> for Account {
+    fn eq(&self, name: &&str) -> bool {
+        name.parse().is_ok_and(|other: Account| other == *self)
+    }
 }
 
 impl fmt::Display for Account {
@@ -40,6 +117,8 @@ impl fmt::Display for Account {
             Account::Publisher(id) => write!(f, "publisher:{id}"),
             Account::ExchangeFee => f.write_str("exchange_fee"),
             Account::OverDelivery => f.write_str("over_delivery"),
+            Account::Data(id) => write!(f, "data:{id}"),
+            Account::Adjustments => f.write_str("adjustments"),
         }
     }
 }
@@ -51,6 +130,17 @@ pub enum Column {
     Debit,
     /// Right.
     Credit,
+}
+
+impl Column {
+    /// The other one.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Column::Debit => Column::Credit,
+            Column::Credit => Column::Debit,
+        }
+    }
 }
 
 /// One line of a posting.
@@ -146,6 +236,40 @@ pub fn credit(account: Account, amount: Micros) -> Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_account_reads_back_from_its_name() {
+        let (one, two) = ("x".to_owned(), "s:1".to_owned());
+        for account in [
+            Account::Advertiser(one.clone()),
+            Account::Publisher(one.clone()),
+            Account::Data(one.clone()),
+            Account::Media {
+                exchange: one.clone(),
+                seat: two.clone(),
+            },
+            Account::Buyer {
+                partner: one.clone(),
+                seat: String::new(),
+            },
+            Account::ExchangeFee,
+            Account::OverDelivery,
+            Account::Adjustments,
+        ] {
+            assert_eq!(account.to_string().parse(), Ok(account));
+        }
+        for wrong in [
+            "",
+            "adv_x",
+            "advertiser:",
+            "media:x",
+            "buyer::s",
+            "over_delivery:x",
+        ] {
+            let error = wrong.parse::<Account>().unwrap_err().to_string();
+            assert!(error.contains("advertiser:ID"), "{wrong}: {error}");
+        }
+    }
 
     #[test]
     fn only_balanced_entries_are_a_posting() {

@@ -5,9 +5,10 @@ mod sqlite;
 use crate::currency::Currency;
 use crate::event::{Event, Fault, Outcome};
 use crate::money::Micros;
-use crate::statement::{Balances, Books, Irreconcilable, Period, Statement};
+use crate::posting::Account;
+use crate::statement::{Balances, Books, Irreconcilable, Month, Period, Statement};
 
-pub use sqlite::SqliteStore;
+pub use sqlite::{Clock, Closing, Correction, MonthStatement, NewAdjustment, SqliteStore};
 
 /// Where the money of a bill comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,9 +111,82 @@ pub enum StoreError {
     /// The books do not agree with themselves.
     #[error(transparent)]
     Irreconcilable(#[from] Irreconcilable),
+    /// What was asked of the books is not possible.
+    #[error(transparent)]
+    Objection(#[from] Objection),
     /// A row that cannot be.
     #[error("the ledger's file holds {0}")]
     Corrupt(String),
+}
+
+/// Why a month is not closed, stated or corrected. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Objection {
+    /// The month still runs for some account.
+    #[error("{month} has not ended for {account} ({zone})")]
+    NotEnded {
+        /// The month.
+        month: Month,
+        /// The account whose clock is the latest.
+        account: String,
+        /// Its timezone.
+        zone: String,
+    },
+    /// Months are closed in their order.
+    #[error("the next month to be closed is {next}")]
+    OutOfOrder {
+        /// The month.
+        next: Month,
+    },
+    /// The month was closed before.
+    #[error("{month} was closed already")]
+    Closed {
+        /// The month.
+        month: Month,
+    },
+    /// The events of a month that was never closed are not there any more.
+    #[error("the events of {month} were pruned and it was never closed")]
+    Pruned {
+        /// The month.
+        month: Month,
+    },
+    /// An adjustment's number was given to another before.
+    #[error("the reference {reference:?} is that of another adjustment, made by {who}")]
+    ReferenceTaken {
+        /// The reference.
+        reference: String,
+        /// Who made the other.
+        who: String,
+    },
+    /// There is no such charge.
+    #[error("no charge has the key {0}, or it was pruned")]
+    NoSuchCharge(String),
+    /// A charge is taken back once.
+    #[error("the charge was taken back before, by the adjustment {reference:?}")]
+    AlreadyReversed {
+        /// The reference of that adjustment.
+        reference: String,
+    },
+    /// The account has no business in the currency.
+    #[error("the account {account} has never had a posting in {currency}")]
+    NoSuchAccount {
+        /// The account.
+        account: Account,
+        /// The currency.
+        currency: Currency,
+    },
+    /// An adjustment of nothing.
+    #[error("the amount of an adjustment must not be 0")]
+    Nothing,
+    /// An adjustment of the account that balances them.
+    #[error("the account `adjustments` is the other side of every adjustment")]
+    OtherSide,
+    /// New events kept coming for the month while it was being closed.
+    #[error("events of {month} keep coming, try again")]
+    Busy {
+        /// The month.
+        month: Month,
+    },
 }
 
 /// The books.

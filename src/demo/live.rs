@@ -6,6 +6,8 @@ use crate::demo::traffic::Seen;
 use crate::serve::Serving;
 use crate::telemetry::{Counts, Latency};
 use anyhow::Result;
+use ledger::Currency;
+use ledger::posting::Account;
 use ledger::statement::Balances;
 use ledger::store::{SqliteStore, Store};
 use std::sync::atomic::Ordering::Relaxed;
@@ -88,8 +90,8 @@ fn line(of: &Second) -> String {
         _ => short(of.decisions.quantile(quantile)),
     };
     let sum = |prefix: &str| -> String {
-        let named = |(account, currency): &(String, String)| {
-            account.starts_with(prefix) && currency == CURRENCY
+        let named = |(account, currency): &(Account, Currency)| {
+            account.to_string().starts_with(prefix) && currency.code() == CURRENCY
         };
         let of = of.balances.iter().filter(|(name, _)| named(name));
         let micros: i64 = of
@@ -136,7 +138,7 @@ mod tests {
             ("exchange_fee", 0, 7),
         ];
         let balance = |(name, debit, credit): (&str, i64, i64)| {
-            let name = (name.to_owned(), CURRENCY.to_owned());
+            let name = (name.parse().unwrap(), CURRENCY.parse().unwrap());
             (name, (Micros(debit), Micros(credit)))
         };
         Second {

@@ -94,7 +94,9 @@ impl Sums {
 
 fn lines<'s>(statement: &'s Statement, prefix: &'s str) -> impl Iterator<Item = &'s Line> {
     let all = statement.lines.iter();
-    all.filter(move |line| line.currency == CURRENCY && line.account.starts_with(prefix))
+    all.filter(move |line| {
+        line.currency.code() == CURRENCY && line.account.to_string().starts_with(prefix)
+    })
 }
 
 /// Who bought and who was paid.
@@ -105,14 +107,10 @@ fn tables(statement: &Statement, books: &Books, others: &Others<'_>, sums: &Sums
     };
     table.head("Bought", "impressions");
     for line in lines(statement, "advertiser:") {
-        table.account(&line.account, line.impressions, line.amount);
+        table.account(&line.account.to_string(), line.impressions, line.net());
     }
     for line in lines(statement, "over_delivery") {
-        table.row(
-            "over-delivery, which we bear",
-            line.impressions,
-            line.amount,
-        );
+        table.row("over-delivery, which we bear", line.impressions, line.net());
     }
     table.row("= spend of our bidder", sums.bought, sums.bidder);
     for partner in others.partners {
@@ -121,7 +119,7 @@ fn tables(statement: &Statement, books: &Books, others: &Others<'_>, sums: &Sums
     table.row("= receipts of the exchange", sums.sold, sums.receipts);
     table.head("Paid out of the receipts", "impressions");
     for line in lines(statement, "publisher:") {
-        table.account(&line.account, line.impressions, line.amount);
+        table.account(&line.account.to_string(), line.impressions, line.net());
     }
     table.row("fee of the exchange", "", sums.fee);
     let paid = Micros(sums.publishers.0 + sums.fee.0);
@@ -171,12 +169,12 @@ fn compare(
         &[sums.bidder],
     );
     for line in lines(statement, "advertiser:") {
-        let id = line.account.trim_start_matches("advertiser:");
+        let id = line.account.owner().unwrap_or_default();
         let account = format!("buyer:{LOCAL_BIDDER}:{id}");
         checks.equal(
             &format!("receipts from {id} = its spend"),
             statement.sum(&account, CURRENCY),
-            &[line.amount],
+            &[line.net()],
         );
     }
     for partner in others.partners {

@@ -21,4 +21,5 @@ mod geo;
 mod live_change;
 mod node;
 mod notices;
+mod statements;
 mod transport;

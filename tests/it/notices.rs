@@ -22,7 +22,7 @@ fn ask(node: &Node, id: &str) -> Answer {
 }
 
 /// Asks until there is a bid: the plan of the first moment may not be made yet.
-fn bid(node: &Node, id: &str) -> serde_json::Value {
+pub fn bid(node: &Node, id: &str) -> serde_json::Value {
     let start = Instant::now();
     loop {
         let answer = ask(node, id);
@@ -35,7 +35,7 @@ fn bid(node: &Node, id: &str) -> serde_json::Value {
 }
 
 /// The path of a notice with its macros filled in.
-fn notice(bid: &serde_json::Value, which: &str, price: &str, reason: &str) -> String {
+pub fn notice(bid: &serde_json::Value, which: &str, price: &str, reason: &str) -> String {
     let url = bid[which].as_str().unwrap();
     url[url.find("/n/").unwrap()..]
         .replace("${AUCTION_PRICE}", price)

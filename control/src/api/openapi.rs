@@ -32,7 +32,7 @@ pub fn document() -> Value {
             "/v1/statements",
             "get",
             "billing statement of an account",
-            &["account", "month"],
+            &["account", "month", "format"],
         ),
         ("/v1/audit", "get", "who changed what", &["limit", "cursor"]),
         ("/v1/openapi.json", "get", "this description", &[]),

@@ -1,8 +1,8 @@
 //! What concerns the node rather than a document: readiness, metrics, reload, statements, audit.
 
-use super::Api;
 use super::body::{number, parameter, query};
 use super::problem::Problem;
+use super::{Api, Format};
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
@@ -47,14 +47,14 @@ pub(super) async fn reload(
     Ok(Json(json!({ "reloaded": true })))
 }
 
-/// `GET /v1/statements?account=&month=`
+/// `GET /v1/statements?account=&month=&format=`
 pub(super) async fn statement(
     State(api): State<Arc<Api>>,
     request: Request,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Response, Problem> {
     let (parts, _) = request.into_parts();
     let caller = api.caller(&parts)?;
-    let query = query(&parts, &["account", "month"])?;
+    let query = query(&parts, &["account", "month", "format"])?;
     let required = |name: &str| {
         let missing = || Problem::bad_request(format!("query parameter {name} is required"));
         parameter(&query, name).ok_or_else(missing)
@@ -64,13 +64,28 @@ pub(super) async fn statement(
         let detail = format!("query parameter month: expected YYYY-MM, found {month}");
         return Err(Problem::bad_request(detail));
     }
+    let format: Format = parameter(&query, "format")
+        .unwrap_or("json")
+        .parse()
+        .map_err(|error| Problem::bad_request(format!("query parameter format: {error}")))?;
     let unknown = || Problem::not_found("the accounts", account);
     if !caller.owns(account) {
         return Err(unknown());
     }
     let refused = |why: String| Problem::new(StatusCode::SERVICE_UNAVAILABLE, why);
-    let statement = api.hooks.statement(account, month).map_err(refused)?;
-    statement.map(Json).ok_or_else(unknown)
+    let asked = api.hooks.statement(account, month, format);
+    let text = asked.map_err(refused)?.ok_or_else(unknown)?;
+    // What a page holds is text that others typed: it may be shown and nothing else.
+    let headers = [
+        (header::CONTENT_TYPE, format.media_type()),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+        ),
+    ];
+    Ok((headers, text).into_response())
 }
 
 fn is_month(text: &str) -> bool {

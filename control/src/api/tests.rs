@@ -1,7 +1,7 @@
 use super::*;
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tower::ServiceExt;
@@ -39,9 +39,18 @@ impl Hooks for Node {
         self.reload.lock().unwrap().clone()
     }
 
-    fn statement(&self, account: &str, month: &str) -> Result<Option<Value>, String> {
+    fn statement(
+        &self,
+        account: &str,
+        month: &str,
+        format: Format,
+    ) -> Result<Option<String>, String> {
         match account {
-            "adv_a" => Ok(Some(json!({ "account": account, "month": month }))),
+            "adv_a" => {
+                let name = format.name();
+                let shown = json!({ "account": account, "month": month, "format": name });
+                Ok(Some(shown.to_string()))
+            }
             "adv_down" => Err("the ledger does not answer".to_owned()),
             _ => Ok(None),
         }

@@ -4,7 +4,9 @@
 //! This is the one place of the crate that opens a file. Two processes cannot both write: opening
 //! begins a new epoch, and a transaction of an older one is refused before it reads anything.
 
+mod adjustments;
 mod charge;
+mod closing;
 mod log;
 mod schema;
 
@@ -19,6 +21,9 @@ use rusqlite::{
 use std::collections::HashSet;
 use std::path::Path;
 use std::time::Duration;
+
+pub use adjustments::{Correction, NewAdjustment};
+pub use closing::{Clock, Closing, MonthStatement};
 
 /// How long to wait for a lock that another program holds on the file, a backup for example.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -76,11 +81,22 @@ impl SqliteStore {
     /// # Errors
     /// Where the file does not exist, cannot be opened or is of another version.
     pub fn read(path: &Path) -> Result<Self, StoreError> {
+        let store = Self::correct(path)?;
+        store.connection.pragma_update(None, "query_only", true)?;
+        Ok(store)
+    }
+
+    /// Opens the books to close months, to correct and to prune, beside a running node if need
+    /// be: each is one short transaction, and none touches budgets or leases. Events are refused.
+    ///
+    /// # Errors
+    /// Where the file does not exist, cannot be opened or is of another version.
+    pub fn correct(path: &Path) -> Result<Self, StoreError> {
         // Not read-only: the first reader of a WAL file has to be able to recover it.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(PATIENCE)?;
-        connection.pragma_update(None, "query_only", true)?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
         schema::check(&connection)?;
         Ok(Self {
             connection,
@@ -237,7 +253,9 @@ impl Store for SqliteStore {
     }
 
     fn statement(&self, period: Period) -> Result<Statement, StoreError> {
-        log::statement(&self.connection, period)
+        let reading = self.connection.unchecked_transaction()?;
+        let opening = closing::first_opening(&reading)?;
+        log::statement(&reading, opening, period.into())
     }
 }
 

@@ -278,7 +278,7 @@ fn a_period_has_its_own_lines_and_the_periods_add_up() {
         "those of less than a micro count too"
     );
     assert_eq!(publisher.gross, all.sum("buyer:", "EUR"));
-    assert_eq!(publisher.fee, all.sum("exchange_fee", "EUR"));
+    assert_eq!(publisher.fees, all.sum("exchange_fee", "EUR"));
     let checks = all.checks(Some(("bidder", "x")));
     assert_eq!(checks.len(), 3);
     assert!(checks.iter().all(Check::agrees), "{checks:?}");

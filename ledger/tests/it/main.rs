@@ -5,5 +5,6 @@
 mod books;
 mod fixture;
 mod limits;
+mod month;
 mod node;
 mod writer;

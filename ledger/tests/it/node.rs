@@ -374,7 +374,7 @@ proptest! {
         let checks = statement.checks(Some(("bidder", "x")));
         prop_assert!(checks.iter().all(Check::agrees), "{:?}", checks);
         let sold: u64 = statement.lines.iter()
-            .filter(|line| line.account.starts_with("buyer:")).map(|line| line.impressions).sum();
+            .filter(|line| line.account.to_string().starts_with("buyer:")).map(|line| line.impressions).sum();
         prop_assert_eq!(sold, u64::from(paper.sales));
         node.crash();
     }

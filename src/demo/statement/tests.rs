@@ -4,7 +4,7 @@ use super::*;
 use crate::demo::conclude;
 use crate::demo::traffic::Seen;
 use ledger::event::Event;
-use ledger::posting::Column;
+use ledger::posting::{Account, Column};
 use ledger::statement::{Balances, Logged};
 use ledger::store::BudgetState;
 use ledger::{Carry, Cpm};
@@ -52,7 +52,7 @@ fn books(events: Vec<Event>) -> Books {
                 .impression(event.cpm);
             let share = carries.entry(event.share_key()).or_default();
             for entry in event.posting(cost, share, true).entries() {
-                let name = (entry.account.to_string(), CURRENCY.to_owned());
+                let name = (entry.account.clone(), event.currency);
                 let balance = books.balances.entry(name).or_default();
                 match entry.column {
                     Column::Debit => balance.0.0 += entry.amount.0,
@@ -61,6 +61,8 @@ fn books(events: Vec<Event>) -> Books {
             }
         }
         books.log.push(Logged {
+            seq: books.log.len() as i64 + 1,
+            booked_ms: event.at_ms,
             event,
             funded: true,
             cost,
@@ -217,7 +219,8 @@ fn a_bill_that_never_came_shows() {
 fn balances_that_the_log_does_not_give_show() {
     let tampers: [fn(&mut Balances); 2] = [
         |balances| {
-            let name = ("publisher:pub_news".to_owned(), CURRENCY.to_owned());
+            let name = Account::Publisher("pub_news".to_owned());
+            let name = (name, CURRENCY.parse().unwrap());
             balances.get_mut(&name).unwrap().1.0 += 1;
         },
         |balances| {

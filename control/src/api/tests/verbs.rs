@@ -340,12 +340,18 @@ async fn the_node_answers_for_itself() {
         api.admin("GET", path, &Value::Null).await
     };
     let good = statement("/v1/statements?account=adv_a&month=2026-11").await;
-    assert_eq!(good.body, json!({ "account": "adv_a", "month": "2026-11" }));
+    let json = json!({ "account": "adv_a", "month": "2026-11", "format": "json" });
+    assert_eq!(good.body, json);
+    assert_eq!(good.header("content-type"), "application/json");
+    let page = statement("/v1/statements?account=adv_a&month=2026-11&format=html").await;
+    assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+    assert!(page.header("content-security-policy").contains("'none'"));
     for (query, status) in [
         ("/v1/statements?account=adv_x&month=2026-11", 404),
         ("/v1/statements?account=adv_down&month=2026-11", 503),
         ("/v1/statements?account=adv_a&month=2026-13", 400),
         ("/v1/statements?account=adv_a", 400),
+        ("/v1/statements?account=adv_a&month=2026-11&format=pdf", 400),
     ] {
         let answer = statement(query).await;
         assert_eq!(

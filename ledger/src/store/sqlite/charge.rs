@@ -5,7 +5,7 @@ use crate::carry::Carry;
 use crate::event::{Event, Fault, Kind, Outcome};
 use crate::invariant;
 use crate::money::Micros;
-use crate::posting::{Column, Posting};
+use crate::posting::{Column, Entry, Posting};
 use crate::store::{BudgetState, Funding, StoreError};
 use rusqlite::{OptionalExtension, Transaction, params};
 
@@ -199,9 +199,10 @@ fn insert(
     change
         .prepare_cached(
             "INSERT INTO event (kind, key, at_ms, exchange, seat, advertiser, line_item, creative,
-                 publisher, placement, partner, cpm, currency, share_ppm, reason, funded, cost, bid)
+                 publisher, placement, partner, cpm, currency, share_ppm, reason, funded, cost, bid,
+                 booked_ms)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,
-                 ?16, ?17, ?18)",
+                 ?16, ?17, ?18, max(?3, (SELECT coalesce(max(at_ms), ?3) FROM closing)))",
         )?
         .execute(params![
             event.kind.label(),
@@ -229,14 +230,21 @@ fn insert(
 fn post(change: &Transaction<'_>, event: i64, posting: &Posting) -> Result<(), StoreError> {
     for entry in posting.entries() {
         let account = entry.account.to_string();
-        let (debit, credit) = match entry.column {
-            Column::Debit => (entry.amount.0, 0),
-            Column::Credit => (0, entry.amount.0),
-        };
+        let (debit, credit) = columns(entry);
         let currency = posting.currency();
         change
             .prepare_cached("INSERT INTO entry VALUES (?1, ?2, ?3, ?4, ?5)")?
             .execute(params![event, account, currency.code(), debit, credit])?;
+    }
+    balance(change, posting)
+}
+
+/// Moves the balances of a posting's accounts.
+pub(super) fn balance(change: &Transaction<'_>, posting: &Posting) -> Result<(), StoreError> {
+    for entry in posting.entries() {
+        let account = entry.account.to_string();
+        let (debit, credit) = columns(entry);
+        let currency = posting.currency();
         change
             .prepare_cached(
                 "INSERT INTO account VALUES (?1, ?2, ?3, ?4) ON CONFLICT (name, currency)
@@ -245,6 +253,14 @@ fn post(change: &Transaction<'_>, event: i64, posting: &Posting) -> Result<(), S
             .execute(params![account, currency.code(), debit, credit])?;
     }
     Ok(())
+}
+
+/// An entry's amount as debit and credit.
+pub(super) fn columns(entry: &Entry) -> (i64, i64) {
+    match entry.column {
+        Column::Debit => (entry.amount.0, 0),
+        Column::Credit => (0, entry.amount.0),
+    }
 }
 
 fn read_carry(change: &Transaction<'_>, key: &str) -> Result<Carry, StoreError> {

@@ -1,34 +1,54 @@
 //! Reading the books: the log event by event, the balances, the statement.
 
-use super::read_budget;
+use super::{adjustments, closing, read_budget};
 use crate::currency::Currency;
 use crate::event::{Event, Kind};
 use crate::money::{Cpm, Micros};
-use crate::statement::{Balances, Books, Logged, Period, Replay, Statement};
+use crate::posting::Account;
+use crate::statement::{Balances, Books, Logged, Opening, Periods, Replay, Statement};
 use crate::store::{BudgetState, StoreError};
 use rusqlite::{Connection, Row, params};
 
-/// Everything at one moment, in memory.
+/// Everything at one moment, in memory: what is still in the log, and what was before it.
 pub(super) fn books(connection: &Connection) -> Result<Books, StoreError> {
     // One read transaction: balances and log of the same moment.
     let reading = connection.unchecked_transaction()?;
+    let opening = closing::first_opening(&reading)?;
     let mut log = Vec::new();
-    for_each(&reading, |logged| log.push(logged))?;
+    for_each(&reading, opening.seq, |logged| log.push(logged))?;
     Ok(Books {
         log,
+        adjustments: adjustments::after(&reading, opening.adjustment)?,
         balances: balances(&reading)?,
         budgets: budgets(&reading)?,
+        opening,
     })
 }
 
-/// The statement of a period, with the log read once and never held whole.
-pub(super) fn statement(connection: &Connection, period: Period) -> Result<Statement, StoreError> {
-    let reading = connection.unchecked_transaction()?;
-    let mut replay = Replay::new(period);
-    for_each(&reading, |logged| replay.push(&logged))?;
-    let entries = entries(&reading, period)?;
-    let (balances, budgets) = (balances(&reading)?, budgets(&reading)?);
-    Ok(replay.statement(&balances, Some(&entries), &budgets)?)
+/// The statement of the periods, with the log behind `opening` read once and never held whole.
+pub(super) fn statement(
+    reading: &Connection,
+    opening: Opening,
+    periods: Periods,
+) -> Result<Statement, StoreError> {
+    let (seq, adjustment) = (opening.seq, opening.adjustment);
+    let posted = posted(reading, seq, &periods)?;
+    let mut replay = Replay::new(opening, periods);
+    for_each(reading, seq, |logged| replay.push(&logged))?;
+    for one in adjustments::after(reading, adjustment)? {
+        replay.adjust(one);
+    }
+    agreed(reading, replay, &posted)
+}
+
+/// What a replay of the whole log says, where the books say the same.
+pub(super) fn agreed(
+    reading: &Connection,
+    replay: Replay,
+    posted: &Balances,
+) -> Result<Statement, StoreError> {
+    let (balances, budgets) = (balances(reading)?, budgets(reading)?);
+    Ok(replay.statement(&balances, Some(posted), &budgets)?)
 }
 
 /// Refusals by fault.
@@ -39,13 +59,19 @@ pub(super) fn refusals(connection: &Connection) -> Result<Vec<(String, u64)>, St
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn for_each(connection: &Connection, mut visit: impl FnMut(Logged)) -> Result<(), StoreError> {
+/// Visits the log behind `after`, in its order.
+pub(super) fn for_each(
+    connection: &Connection,
+    after: i64,
+    mut visit: impl FnMut(Logged),
+) -> Result<(), StoreError> {
     let mut statement = connection.prepare(
         "SELECT kind, key, at_ms, exchange, seat, advertiser, line_item, creative, publisher,
-                placement, partner, cpm, currency, share_ppm, reason, funded, cost, bid
-         FROM event ORDER BY seq",
+                placement, partner, cpm, currency, share_ppm, reason, funded, cost, bid, seq,
+                booked_ms
+         FROM event WHERE seq > ?1 ORDER BY seq",
     )?;
-    let mut rows = statement.query([])?;
+    let mut rows = statement.query([after])?;
     while let Some(row) = rows.next()? {
         visit(read_event(row)?);
     }
@@ -55,19 +81,43 @@ fn for_each(connection: &Connection, mut visit: impl FnMut(Logged)) -> Result<()
 /// The balances as they are kept.
 pub(super) fn balances(connection: &Connection) -> Result<Balances, StoreError> {
     let mut statement = connection.prepare("SELECT name, currency, debit, credit FROM account")?;
-    let rows = statement.query_map([], read_balance)?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let mut rows = statement.query([])?;
+    let mut found = Balances::new();
+    while let Some(row) = rows.next()? {
+        let (name, sums) = read_balance(row)?;
+        found.insert(name, sums);
+    }
+    Ok(found)
 }
 
-/// What the posted entries of a period add up to.
-fn entries(connection: &Connection, period: Period) -> Result<Balances, StoreError> {
+/// What the postings of each account's period add up to, event by event as they were made.
+pub(super) fn posted(
+    connection: &Connection,
+    after: i64,
+    periods: &Periods,
+) -> Result<Balances, StoreError> {
     let mut statement = connection.prepare(
         "SELECT entry.account, entry.currency, sum(entry.debit), sum(entry.credit)
          FROM entry JOIN event ON event.seq = entry.event
-         WHERE event.at_ms >= ?1 AND event.at_ms < ?2 GROUP BY 1, 2",
+         WHERE entry.event > ?1 AND event.booked_ms >= ?2 AND event.booked_ms < ?3 GROUP BY 1, 2",
     )?;
-    let rows = statement.query_map(params![period.from_ms, period.to_ms], read_balance)?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let mut different = vec![periods.common];
+    for period in periods.own.values() {
+        if !different.contains(period) {
+            different.push(*period);
+        }
+    }
+    let mut found = Balances::new();
+    for period in different {
+        let mut rows = statement.query(params![after, period.from_ms, period.to_ms])?;
+        while let Some(row) = rows.next()? {
+            let (name, sums) = read_balance(row)?;
+            if periods.of(&name.0) == period {
+                found.insert(name, sums);
+            }
+        }
+    }
+    Ok(found)
 }
 
 fn budgets(connection: &Connection) -> Result<Vec<(String, BudgetState)>, StoreError> {
@@ -77,17 +127,37 @@ fn budgets(connection: &Connection) -> Result<Vec<(String, BudgetState)>, StoreE
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-type Balance = ((String, String), (Micros, Micros));
+type Balance = ((Account, Currency), (Micros, Micros));
 
-fn read_balance(row: &Row<'_>) -> rusqlite::Result<Balance> {
-    let name = (row.get(0)?, row.get(1)?);
+/// Account, currency, debit and credit in the first four columns.
+pub(super) fn read_balance(row: &Row<'_>) -> Result<Balance, StoreError> {
+    let name = (read_account(row, 0)?, read_currency(row, 1)?);
     Ok((name, (Micros(row.get(2)?), Micros(row.get(3)?))))
 }
 
+/// An account by its name.
+pub(super) fn read_account(row: &Row<'_>, column: usize) -> Result<Account, StoreError> {
+    let name = row
+        .get_ref(column)?
+        .as_str()
+        .map_err(rusqlite::Error::from)?;
+    name.parse()
+        .map_err(|_| StoreError::Corrupt(format!("the account {name:?}")))
+}
+
+/// A currency by its code.
+pub(super) fn read_currency(row: &Row<'_>, column: usize) -> Result<Currency, StoreError> {
+    let code = row
+        .get_ref(column)?
+        .as_str()
+        .map_err(rusqlite::Error::from)?;
+    code.parse()
+        .map_err(|_| StoreError::Corrupt(format!("the currency {code:?}")))
+}
+
 fn read_event(row: &Row<'_>) -> Result<Logged, StoreError> {
-    let label: String = row.get(0)?;
+    let label = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
     let kind = Kind::ALL.into_iter().find(|kind| kind.label() == label);
-    let currency: String = row.get(12)?;
     let event = Event {
         kind: kind.ok_or_else(|| StoreError::Corrupt(format!("an event of kind {label:?}")))?,
         key: row.get(1)?,
@@ -102,15 +172,15 @@ fn read_event(row: &Row<'_>) -> Result<Logged, StoreError> {
         partner: row.get(10)?,
         bid: Cpm(row.get(17)?),
         cpm: Cpm(row.get(11)?),
-        currency: currency
-            .parse::<Currency>()
-            .map_err(|_| StoreError::Corrupt(format!("the currency {currency:?}")))?,
+        currency: read_currency(row, 12)?,
         share_ppm: row.get(13)?,
         reason: row.get(14)?,
         budgets: Vec::new(),
         reservation: None,
     };
     Ok(Logged {
+        seq: row.get(18)?,
+        booked_ms: row.get(19)?,
         event,
         funded: row.get(15)?,
         cost: Micros(row.get(16)?),

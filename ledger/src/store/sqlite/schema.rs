@@ -4,7 +4,7 @@ use crate::store::StoreError;
 use rusqlite::{Connection, Transaction};
 
 /// Each step makes a file of the version before it into the next.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE event (
@@ -46,6 +46,47 @@ CREATE TABLE refusal (
     exchange TEXT NOT NULL, seat TEXT NOT NULL, line_item TEXT NOT NULL, bid INTEGER NOT NULL,
     cpm INTEGER NOT NULL, currency TEXT NOT NULL, PRIMARY KEY (key, kind, fault))
     STRICT, WITHOUT ROWID;
+",
+    // When an event counts: its own time, or the first moment after a closed month. Corrections.
+    // Closed months: their lines, and the books at their end, from which a later log is replayed.
+    "
+ALTER TABLE event ADD COLUMN booked_ms INTEGER NOT NULL DEFAULT 0;
+UPDATE event SET booked_ms = at_ms;
+CREATE TABLE adjustment (
+    id INTEGER PRIMARY KEY, reference TEXT NOT NULL UNIQUE, at_ms INTEGER NOT NULL,
+    who TEXT NOT NULL, reason TEXT NOT NULL, currency TEXT NOT NULL, event BLOB) STRICT;
+CREATE UNIQUE INDEX adjustment_event ON adjustment (event) WHERE event IS NOT NULL;
+CREATE TABLE adjustment_entry (
+    adjustment INTEGER NOT NULL, account TEXT NOT NULL, debit INTEGER NOT NULL,
+    credit INTEGER NOT NULL) STRICT;
+CREATE TABLE closing (
+    month TEXT PRIMARY KEY, at_ms INTEGER NOT NULL, who TEXT NOT NULL,
+    seq INTEGER NOT NULL, adjustment INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE closing_line (
+    month TEXT NOT NULL, account TEXT NOT NULL, currency TEXT NOT NULL, item TEXT NOT NULL,
+    zone TEXT NOT NULL, from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL,
+    impressions INTEGER NOT NULL, gross INTEGER NOT NULL, fees INTEGER NOT NULL,
+    data_cost INTEGER NOT NULL, over_impressions INTEGER NOT NULL,
+    over_delivery INTEGER NOT NULL, adjustments INTEGER NOT NULL,
+    PRIMARY KEY (month, account, currency, item)) STRICT, WITHOUT ROWID;
+CREATE TABLE opening_carry (
+    month TEXT NOT NULL, name TEXT NOT NULL, rest INTEGER NOT NULL,
+    PRIMARY KEY (month, name)) STRICT, WITHOUT ROWID;
+CREATE TABLE opening_balance (
+    month TEXT NOT NULL, account TEXT NOT NULL, currency TEXT NOT NULL, debit INTEGER NOT NULL,
+    credit INTEGER NOT NULL, PRIMARY KEY (month, account, currency)) STRICT, WITHOUT ROWID;
+CREATE TRIGGER closing_stays BEFORE UPDATE ON closing
+    BEGIN SELECT raise(ABORT, 'a closed month does not change'); END;
+CREATE TRIGGER closing_remains BEFORE DELETE ON closing
+    BEGIN SELECT raise(ABORT, 'a closed month does not change'); END;
+CREATE TRIGGER closing_line_stays BEFORE UPDATE ON closing_line
+    BEGIN SELECT raise(ABORT, 'a closed month does not change'); END;
+CREATE TRIGGER closing_line_remains BEFORE DELETE ON closing_line
+    BEGIN SELECT raise(ABORT, 'a closed month does not change'); END;
+CREATE TRIGGER adjustment_stays BEFORE UPDATE ON adjustment
+    BEGIN SELECT raise(ABORT, 'an adjustment does not change'); END;
+CREATE TRIGGER adjustment_entry_stays BEFORE UPDATE ON adjustment_entry
+    BEGIN SELECT raise(ABORT, 'an adjustment does not change'); END;
 ",
 ];
 

@@ -1,0 +1,286 @@
+//! The second computation: what the log alone says. Cost: about a microsecond an event.
+
+use super::{
+    Adjustment, Balances, Irreconcilable, Line, Logged, Opening, Period, Periods, Statement,
+};
+use crate::carry::Carry;
+use crate::currency::Currency;
+use crate::event::{Event, Kind};
+use crate::invariant;
+use crate::money::Micros;
+use crate::posting::{Account, Column, Entry};
+use crate::statement::line::signed;
+use crate::store::BudgetState;
+use std::collections::{BTreeMap, HashMap};
+
+/// Differences that are told one by one; more would not help anybody.
+const MOST_DIFFERENCES: usize = 100;
+
+/// Replays the log behind an opening, in its order, since remainders are carried; the lines are
+/// those of the periods asked for.
+pub struct Replay {
+    periods: Periods,
+    carries: HashMap<String, Carry>,
+    accounts: HashMap<(Account, Currency), Kept>,
+    adjustments: Vec<Adjustment>,
+    differences: Vec<String>,
+}
+
+/// What is known of one account.
+struct Kept {
+    period: Period,
+    debit: i64,
+    credit: i64,
+    /// Debit and credit of the period's events, corrections aside.
+    posted: (Micros, Micros),
+    whole: Line,
+    items: BTreeMap<String, Line>,
+}
+
+impl Replay {
+    /// A replay of what comes behind `opening`.
+    pub fn new(opening: Opening, periods: Periods) -> Self {
+        let mut replay = Self {
+            periods,
+            carries: opening.carries,
+            accounts: HashMap::new(),
+            adjustments: Vec::new(),
+            differences: Vec::new(),
+        };
+        for ((account, currency), (debit, credit)) in opening.balances {
+            let kept = replay.account(&account, currency);
+            (kept.debit, kept.credit) = (debit.0, credit.0);
+        }
+        replay
+    }
+
+    /// Takes the next event of the log.
+    pub fn push(&mut self, logged: &Logged) {
+        let event = &logged.event;
+        if event.kind.charges().is_none() {
+            return;
+        }
+        let cost = carry(&mut self.carries, event.carry_key()).impression(event.cpm);
+        if cost != logged.cost && self.differences.len() < MOST_DIFFERENCES {
+            let (key, recorded) = (event.carry_key(), logged.cost);
+            let text = format!("{key}: recorded {recorded}, replayed {cost}");
+            self.differences.push(text);
+        }
+        let mut none = Carry::default();
+        let share = match event.kind {
+            Kind::Sale => carry(&mut self.carries, event.share_key()),
+            Kind::Bill | Kind::Win | Kind::Loss | Kind::Impression | Kind::View | Kind::Click => {
+                &mut none
+            }
+        };
+        let entries = event.entries(cost, share, logged.funded);
+        for entry in &entries {
+            let kept = self.account(&entry.account, event.currency);
+            kept.post(entry);
+            if !kept.period.contains(logged.booked_ms) {
+                continue;
+            }
+            match entry.column {
+                Column::Debit => kept.posted.0.0 += entry.amount.0,
+                Column::Credit => kept.posted.1.0 += entry.amount.0,
+            }
+            kept.count(event, |line| shown(line, entry, &entries, cost));
+        }
+        if event.kind == Kind::Bill && !logged.funded {
+            let advertiser = Account::Advertiser(event.advertiser.clone());
+            let kept = self.account(&advertiser, event.currency);
+            if kept.period.contains(logged.booked_ms) {
+                kept.count(event, |line| {
+                    line.over_impressions += 1;
+                    line.over_delivery.0 += cost.0;
+                });
+            }
+        }
+    }
+
+    /// Takes the next correction.
+    pub fn adjust(&mut self, adjustment: Adjustment) {
+        let mut within = false;
+        for entry in &adjustment.entries {
+            let kept = self.account(&entry.account, adjustment.currency);
+            kept.post(entry);
+            if kept.period.contains(adjustment.at_ms) {
+                kept.whole.adjustments.0 += signed(entry).0;
+                within = true;
+            }
+        }
+        if within {
+            self.adjustments.push(adjustment);
+        }
+    }
+
+    /// The books as they are now, for an opening of what follows.
+    pub fn books(&self) -> (HashMap<String, Carry>, Balances) {
+        (self.carries.clone(), self.balances())
+    }
+
+    fn balances(&self) -> Balances {
+        let of = |kept: &Kept| (Micros(kept.debit), Micros(kept.credit));
+        let accounts = self.accounts.iter();
+        accounts
+            .map(|(name, kept)| (name.clone(), of(kept)))
+            .collect()
+    }
+
+    fn account(&mut self, account: &Account, currency: Currency) -> &mut Kept {
+        let name = (account.clone(), currency);
+        let periods = &self.periods;
+        self.accounts.entry(name).or_insert_with(|| Kept {
+            period: periods.of(account),
+            debit: 0,
+            credit: 0,
+            posted: (Micros(0), Micros(0)),
+            whole: Line::new(account.clone(), currency, String::new()),
+            items: BTreeMap::new(),
+        })
+    }
+
+    /// The statement, if the log agrees with all `balances`, with what was `posted` in the
+    /// periods where that is given, and every budget held.
+    ///
+    /// # Errors
+    /// Every way in which the books do not agree with themselves.
+    pub fn statement(
+        self,
+        balances: &Balances,
+        posted: Option<&Balances>,
+        budgets: &[(String, BudgetState)],
+    ) -> Result<Statement, Irreconcilable> {
+        let replayed = self.balances();
+        let mut differences = self.differences;
+        differences.extend(invariant::first_difference(balances, &replayed));
+        if let Some(posted) = posted {
+            let lines = self.accounts.iter();
+            let lines = lines.map(|(name, kept)| (name.clone(), kept.posted));
+            let found = invariant::first_difference(posted, &lines.collect());
+            differences.extend(found.map(|text| format!("postings of the period: {text}")));
+        }
+        for currency in invariant::unbalanced(balances) {
+            differences.push(format!("debits and credits in {currency} differ"));
+        }
+        let over = budgets
+            .iter()
+            .filter(|(_, state)| !invariant::within_budget(state));
+        differences.extend(over.map(|(key, state)| format!("budget {key} exceeded: {state:?}")));
+        differences.truncate(MOST_DIFFERENCES);
+        if !differences.is_empty() {
+            return Err(Irreconcilable { differences });
+        }
+        let mut kept: Vec<Kept> = self.accounts.into_values().collect();
+        kept.retain(|kept| kept.whole.moved());
+        kept.sort_by_cached_key(Kept::name);
+        let mut statement = Statement {
+            adjustments: self.adjustments,
+            ..Statement::default()
+        };
+        for kept in kept {
+            statement.lines.push(kept.whole);
+            statement.items.extend(kept.items.into_values());
+        }
+        Ok(statement)
+    }
+}
+
+impl Kept {
+    fn post(&mut self, entry: &Entry) {
+        match entry.column {
+            Column::Debit => self.debit += entry.amount.0,
+            Column::Credit => self.credit += entry.amount.0,
+        }
+    }
+
+    /// Counts something on the whole account and on the event's item.
+    fn count(&mut self, event: &Event, count: impl Fn(&mut Line)) {
+        count(&mut self.whole);
+        let Some(item) = item(&self.whole.account, event) else {
+            return;
+        };
+        let item = if item.is_empty() { "-" } else { item };
+        if let Some(line) = self.items.get_mut(item) {
+            count(line);
+            return;
+        }
+        let (account, currency) = (self.whole.account.clone(), self.whole.currency);
+        let mut line = Line::new(account, currency, item.to_owned());
+        count(&mut line);
+        self.items.insert(item.to_owned(), line);
+    }
+
+    fn name(&self) -> (String, Currency) {
+        (self.whole.account.to_string(), self.whole.currency)
+    }
+}
+
+/// The carry of a key. Looked up twice rather than copied: nearly every key is known.
+fn carry(carries: &mut HashMap<String, Carry>, key: String) -> &mut Carry {
+    carries.entry(key).or_default()
+}
+
+/// What of an event its accounts are broken down by.
+fn item<'e>(account: &Account, event: &'e Event) -> Option<&'e str> {
+    match account {
+        Account::Advertiser(_) | Account::Data(_) => Some(&event.line_item),
+        Account::Publisher(_) => Some(&event.placement),
+        Account::Buyer { .. } | Account::ExchangeFee => Some(&event.publisher),
+        Account::OverDelivery => Some(&event.advertiser),
+        Account::Media { .. } | Account::Adjustments => None,
+    }
+}
+
+/// What an entry means on the statement of its account: a publisher sees what its impression was
+/// sold for and what was kept, an advertiser what of its spend went into data.
+fn shown(line: &mut Line, entry: &Entry, entries: &[Entry], cost: Micros) {
+    line.impressions += 1;
+    match entry.account {
+        Account::Publisher(_) => {
+            line.gross.0 += cost.0;
+            line.fees.0 += cost.0 - entry.amount.0;
+        }
+        Account::Advertiser(_) => {
+            let data = entries
+                .iter()
+                .filter(|other| matches!(other.account, Account::Data(_)));
+            let data: i64 = data.map(|other| other.amount.0).sum();
+            line.gross.0 += entry.amount.0 - data;
+            line.data_cost.0 += data;
+        }
+        Account::Media { .. }
+        | Account::Buyer { .. }
+        | Account::ExchangeFee
+        | Account::OverDelivery
+        | Account::Data(_)
+        | Account::Adjustments => line.gross.0 += entry.amount.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::posting::{credit, debit};
+
+    #[test]
+    fn an_advertiser_sees_what_of_its_spend_went_into_data() {
+        let account = Account::Advertiser("a".into());
+        let seat = ("x".to_owned(), "s".to_owned());
+        let entries = [
+            debit(account.clone(), Micros(12)),
+            credit(
+                Account::Media {
+                    exchange: seat.0,
+                    seat: seat.1,
+                },
+                Micros(10),
+            ),
+            credit(Account::Data("prov".into()), Micros(2)),
+        ];
+        let mut line = Line::new(account, Currency(*b"EUR"), String::new());
+        shown(&mut line, &entries[0], &entries, Micros(10));
+        assert_eq!((line.gross, line.data_cost), (Micros(10), Micros(2)));
+        assert_eq!(line.net(), Micros(12));
+    }
+}
