@@ -36,7 +36,12 @@ fn select(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::from_parameter(line_items), |bencher| {
             bencher.iter(|| {
                 next = (next + 1) % requests.len();
-                black_box(candidates(&requests[next], &snapshot, &mut work))
+                black_box(candidates(
+                    &requests[next],
+                    &snapshot,
+                    &mut work,
+                    market::NOW_MS,
+                ))
             });
         });
     }

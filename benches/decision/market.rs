@@ -3,8 +3,8 @@
 
 use audience::{Builder, Generation, IdKind, KeySeed, Lookup, SegmentId, UserKey};
 use bidder::catalog::{
-    Advertiser, Audience, Campaign, Catalog, Creative, Delivery, Format, Hours, Input, LineItem,
-    Pacing, Rule, Targeting,
+    Advertiser, Audience, Campaign, Catalog, Creative, Delivery, Dimension, Format, Hours, Input,
+    LineItem, Pacing, Rule, Targeting, Value,
 };
 use bidder::plan::{CampaignDay, LocalTime, Tick};
 use bidder::{Exchange, FrequencyCaps, Links, Pacers, Plan, Runtime, Snapshot};
@@ -284,35 +284,46 @@ fn some<T>(random: &mut Random, most: u64, mut draw: impl FnMut(&mut Random) -> 
 }
 
 fn targeting(random: &mut Random) -> Targeting {
-    let country = |random: &mut Random| (*random.pick(&COUNTRIES)).to_owned();
-    let site =
-        |random: &mut Random| format!("{}-{}.example", random.pick(&TOPICS), random.below(400));
+    let country = |random: &mut Random| Value::Text((*random.pick(&COUNTRIES)).to_owned());
+    let site = |random: &mut Random| {
+        Value::Text(format!(
+            "{}-{}.example",
+            random.pick(&TOPICS),
+            random.below(400)
+        ))
+    };
     let group =
         |random: &mut Random| some(random, 4, |random| format!("seg_{}", segment(random).0));
     let mut targeting = Targeting::default();
+    let mut add = |dimension: Dimension, rule| targeting.rules.insert(dimension.into(), rule);
     if random.chance(85) {
-        targeting.geo.include = some(random, 3, country);
+        add(Dimension::Geo, Rule::including(some(random, 3, country)));
     }
     match random.below(100) {
-        0..20 => targeting.sites.include = some(random, 30, site),
-        20..36 => targeting.sites.exclude = some(random, 10, site),
-        _ => {}
-    }
+        0..20 => add(
+            Dimension::Inventory,
+            Rule::including(some(random, 30, site)),
+        ),
+        20..36 => add(
+            Dimension::Inventory,
+            Rule::excluding(some(random, 10, site)),
+        ),
+        _ => None,
+    };
     if random.chance(40) {
         let types = [vec![2], vec![4, 5], vec![2, 4, 5], vec![3, 7]];
-        targeting.device_types = Rule {
-            include: random.pick(&types).clone(),
-            exclude: vec![],
-        };
+        let types = random.pick(&types).iter().copied().map(Value::Code);
+        add(Dimension::DeviceType, Rule::including(types.collect()));
     }
     if random.chance(10) {
-        targeting.operating_systems.include = vec![(*random.pick(&SYSTEMS)).to_owned()];
+        let system = Value::Named((*random.pick(&SYSTEMS)).to_owned());
+        add(Dimension::OperatingSystem, Rule::including(vec![system]));
     }
     if random.chance(60) {
         let groups = if random.chance(25) { 2 } else { 1 };
         targeting.audience = Audience {
             include: (0..groups).map(|_| group(random)).collect(),
-            exclude: vec![],
+            ..Audience::default()
         };
     }
     if random.chance(15) {

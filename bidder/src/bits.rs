@@ -120,18 +120,6 @@ impl Set {
         }
     }
 
-    /// Makes `words` the set, in a universe of `length` words.
-    pub(crate) fn copy_to(&self, words: &mut Vec<u64>, length: usize) {
-        words.clear();
-        match self {
-            Self::Dense { words: own, .. } => words.extend_from_slice(own),
-            Self::Sparse(_) => {
-                words.resize(length, 0);
-                self.add_to(words);
-            }
-        }
-    }
-
     /// Adds the set to `words`.
     pub(crate) fn add_to(&self, words: &mut [u64]) {
         match self {
@@ -216,9 +204,6 @@ mod tests {
             let mut without = words.clone();
             set.remove_from(&mut without);
             prop_assert_eq!(read(&without), other.difference(&model).copied().collect());
-            let mut copied = vec![1; 3];
-            set.copy_to(&mut copied, words_for(700));
-            prop_assert_eq!(read(&copied), model.clone());
             set.add_to(&mut words);
             prop_assert_eq!(read(&words), other.union(&model).copied().collect());
         }

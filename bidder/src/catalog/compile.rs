@@ -4,9 +4,11 @@
 
 use super::shown::display;
 use super::{
-    Creative, Display, Format, Input, Invalid, LineItem, Pacing, PodPosition, Rotation, Targeting,
+    Creative, Dimension, Display, Format, Input, Invalid, LineItem, Missing, Pacing, PodPosition,
+    Rotation, Subject, Targeting, Value,
 };
-use crate::index::{Builder, Groups, Index, slot};
+use crate::dimension::media::{flexible_code, ratio_code, slot_code};
+use crate::index::{Builder, Groups, Index};
 use crate::permit::Blocks;
 use audience::SegmentId;
 use foldhash::fast::FixedState;
@@ -25,8 +27,6 @@ pub struct Catalog {
     pub(crate) items: Box<[Item]>,
     /// The most that each line item bids, and in which currency.
     pub(crate) bounds: Box<[Bound]>,
-    /// Segments, by line item.
-    pub(crate) groups: Box<[Groups]>,
     pub(crate) creatives: Box<[Display]>,
     /// The currencies of the advertisers.
     pub(crate) currencies: Box<[Currency]>,
@@ -75,6 +75,8 @@ pub(crate) struct Item {
     pub(crate) max_cpm: Cpm,
     pub(crate) daily_cap: Option<u16>,
     pub(crate) hours: super::Hours,
+    /// Whether it takes a banner's slot that leaves its size open.
+    pub(crate) takes_open: bool,
     pub(crate) budget: BudgetPath,
     pub(crate) draws: Draws,
     /// Those of its creatives that its targeting leaves.
@@ -151,7 +153,7 @@ impl Catalog {
             (currency, std::cmp::Reverse(one.max_cpm))
         });
         let mut builder = Builder::default();
-        let (mut items, mut groups) = (Vec::new(), Vec::new());
+        let mut items = Vec::new();
         for one in line_items {
             let own = Groups::new(&one.targeting.audience, &mut segment);
             let all = one.creatives.iter().map(|id| creative_at[id]);
@@ -160,7 +162,8 @@ impl Catalog {
             let fitting: Box<[u32]> = kept.iter().map(|(_, at)| *at).collect();
             let turns = turns(&one.delivery.rotation, &kept);
             let own_deals = deals.of(&one.delivery.deals);
-            builder.add(&one.targeting, &own, &slots(&fitting, &creatives));
+            let slots = slots(&one.targeting, &fitting, &creatives);
+            builder.add(&one.targeting, own, &slots);
             let campaign = campaign_at[&one.campaign];
             let advertiser = flights[campaign as usize].advertiser;
             let currency = payers[advertiser as usize].currency;
@@ -169,14 +172,12 @@ impl Catalog {
                 deals: own_deals,
                 ..item(one, campaign, (advertiser, currency), fitting)
             });
-            groups.push(own);
         }
         Ok(Self {
             advertisers: payers,
             campaigns: flights,
             bounds: items.iter().map(bound).collect(),
             items: items.into_boxed_slice(),
-            groups: groups.into_boxed_slice(),
             creatives: creatives
                 .iter()
                 .map(|one| display(one, &taxonomies))
@@ -222,19 +223,36 @@ fn bound(item: &Item) -> Bound {
     }
 }
 
+/// Whether the formats, sizes and ratios of a line item leave a creative.
 fn wanted(targeting: &Targeting, creative: &Creative) -> bool {
-    let format = targeting.formats.is_empty() || targeting.formats.contains(&creative.format);
-    let size = (creative.w, creative.h);
-    let sized = creative.format == Format::Banner && !targeting.sizes.is_empty();
-    format && (!sized || targeting.sizes.contains(&size))
+    let (w, h) = (creative.w, creative.h);
+    if !targeting.formats.allows(&creative.format) {
+        return false;
+    }
+    if creative.format != Format::Banner {
+        return true;
+    }
+    let ratio = || Value::Code(ratio_code(w.into(), h.into()));
+    let ratios = targeting.rules.get(&Subject::Of(Dimension::Ratio));
+    targeting.sizes.allows(&(w, h)) && ratios.is_none_or(|rule| rule.allows(&ratio()))
 }
 
-fn slots(fitting: &[u32], creatives: &[Creative]) -> Vec<u64> {
+/// Whether a line item takes a banner's slot that leaves its size open.
+fn takes_open(targeting: &Targeting) -> bool {
+    targeting.sizes.missing() == Missing::Serve
+}
+
+fn slots(targeting: &Targeting, fitting: &[u32], creatives: &[Creative]) -> Vec<u64> {
     let mut slots = Vec::new();
     for creative in fitting.iter().map(|at| &creatives[*at as usize]) {
-        slots.push(slot(creative.format, 0, 0));
-        if creative.format == Format::Banner {
-            slots.push(slot(creative.format, creative.w.into(), creative.h.into()));
+        let banner = creative.format == Format::Banner;
+        if !banner || takes_open(targeting) {
+            slots.push(slot_code(creative.format, 0, 0));
+        }
+        if banner {
+            let (w, h) = (creative.w.into(), creative.h.into());
+            slots.push(slot_code(creative.format, w, h));
+            slots.push(flexible_code(w, h));
         }
     }
     slots
@@ -256,6 +274,7 @@ fn item(
         max_cpm: one.max_cpm,
         daily_cap: one.daily_cap,
         hours: one.targeting.hours,
+        takes_open: takes_open(&one.targeting),
         budget: one.budget,
         draws: one.draws,
         creatives,

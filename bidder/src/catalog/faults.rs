@@ -223,45 +223,20 @@ fn delivery(faults: &mut Faults<'_>, one: &LineItem) {
 
 fn targeting(faults: &mut Faults<'_>, one: &LineItem) {
     let targeting = &one.targeting;
-    for place in targeting.geo.include.iter().chain(&targeting.geo.exclude) {
-        let country = place.split('-').next().unwrap_or_default();
-        let capitals = country.len() == 3 && country.bytes().all(|b| b.is_ascii_uppercase());
-        if !capitals || place.len() > 16 || place.ends_with('-') {
-            let problem = format!("expected a country such as FRA or FRA-IDF, found {place:?}");
-            faults.add("targeting.geo", problem);
+    for (subject, rule) in &targeting.rules {
+        let field = format!("targeting.{subject}");
+        let kind = subject.kind();
+        faults.values(&field, &rule.include);
+        faults.values(&field, &rule.exclude);
+        let mut values = rule.include.iter().chain(&rule.exclude);
+        if let Some(value) = values.find(|value| !value.is_of(kind)) {
+            faults.add(
+                &field,
+                format!("expected values of {kind:?}, found {value:?}"),
+            );
         }
     }
-    for site in targeting
-        .sites
-        .include
-        .iter()
-        .chain(&targeting.sites.exclude)
-    {
-        domain(faults, "targeting.sites", site);
-    }
-    let lists = [
-        ("targeting.geo", &targeting.geo),
-        ("targeting.sites", &targeting.sites),
-        ("targeting.apps", &targeting.apps),
-        ("targeting.operating_systems", &targeting.operating_systems),
-        ("targeting.exchanges", &targeting.exchanges),
-        ("targeting.publishers", &targeting.publishers),
-        ("targeting.placements", &targeting.placements),
-    ];
-    for (field, rule) in lists {
-        faults.values(field, &rule.include);
-        faults.values(field, &rule.exclude);
-        if rule
-            .include
-            .iter()
-            .chain(&rule.exclude)
-            .any(String::is_empty)
-        {
-            faults.add(field, "has an empty value");
-        }
-    }
-    faults.values("targeting.device_types", &targeting.device_types.include);
-    faults.values("targeting.sizes", &targeting.sizes);
+    faults.values("targeting.sizes", &targeting.sizes.include);
     faults.values("targeting.audience", &targeting.audience.include);
     faults.values("targeting.audience", &targeting.audience.exclude);
     for group in &targeting.audience.include {
@@ -281,8 +256,14 @@ fn targeting(faults: &mut Faults<'_>, one: &LineItem) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::{Dimension, Rule, Value};
     use crate::sample;
     use ledger::{Book, BudgetPath};
+
+    fn rule(input: &mut Input, dimension: Dimension, value: Value) {
+        let rules = &mut input.line_items[1].targeting.rules;
+        rules.insert(dimension.into(), Rule::including(vec![value]));
+    }
 
     fn faults(change: impl FnOnce(&mut Input)) -> Vec<String> {
         let mut input = sample::input(&Book::default(), 2);
@@ -303,7 +284,7 @@ mod tests {
 
     #[test]
     fn faults_name_their_fields() {
-        let cases: [(Change, &str); 22] = [
+        let cases: [(Change, &str); 23] = [
             (
                 |input| input.line_items[0].delivery.rotation = Rotation::Weighted(vec![0]),
                 "line_items[0].delivery.rotation",
@@ -365,12 +346,16 @@ mod tests {
                 "line_items[1].budget",
             ),
             (
-                |input| input.line_items[1].targeting.geo.include = vec!["FR".into()],
+                |input| rule(input, Dimension::Geo, Value::Code(7)),
                 "line_items[1].targeting.geo",
             ),
             (
-                |input| input.line_items[1].targeting.sites.exclude = vec!["a..b".into()],
-                "line_items[1].targeting.sites",
+                |input| rule(input, Dimension::ContentLength, Value::Numbers(2, 1)),
+                "line_items[1].targeting.content_lengths",
+            ),
+            (
+                |input| rule(input, Dimension::Audience, Value::Text("seg".into())),
+                "line_items[1].targeting.audience",
             ),
             (
                 |input| input.line_items[1].targeting.audience.include = vec![vec![]],

@@ -9,6 +9,7 @@ use crate::resource::terms::Audience;
 use crate::resource::{Advertiser, Campaign, Creative, Kind, LineItem, Resource, Status};
 use crate::serving::{Chain, Reason};
 use bidder::catalog as bid;
+use bidder::catalog::{Dimension, Value};
 use jiff::Timestamp;
 use ledger::store::Budget;
 use ledger::{BudgetPath, BudgetSlot, Day, Draws};
@@ -252,13 +253,20 @@ fn turns(line_item: &LineItem, creatives: &[(&str, &Creative)]) -> (Vec<String>,
 }
 
 macro_rules! rule {
-    ($rules:expr) => {
-        $rules
-            .as_ref()
-            .map_or_else(bid::Rule::default, |rules| bid::Rule {
-                include: rules.include.iter().map(|value| value.0.clone()).collect(),
-                exclude: rules.exclude.iter().map(|value| value.0.clone()).collect(),
-            })
+    ($rules:expr, $value:path) => {
+        $rules.as_ref().map(|rules| bid::Rule {
+            include: rules
+                .include
+                .iter()
+                .map(|one| $value(one.0.clone()))
+                .collect(),
+            exclude: rules
+                .exclude
+                .iter()
+                .map(|one| $value(one.0.clone()))
+                .collect(),
+            missing: None,
+        })
     };
 }
 
@@ -267,34 +275,48 @@ fn targeting(targeting: &Targeting) -> bid::Targeting {
         .devices
         .iter()
         .flat_map(|device| device_types(*device));
+    let devices: Vec<Value> = devices.copied().map(Value::Code).collect();
+    let devices = (!devices.is_empty()).then(|| bid::Rule::including(devices));
+    let sites = rule!(targeting.sites, Value::Text);
+    let apps = rule!(targeting.apps, Value::Bundle);
+    let inventory = sites.into_iter().chain(apps).reduce(|mut all, other| {
+        all.include.extend(other.include);
+        all.exclude.extend(other.exclude);
+        all
+    });
+    let rules = [
+        (Dimension::Geo, rule!(targeting.geo, Value::Text)),
+        (Dimension::Inventory, inventory),
+        (Dimension::DeviceType, devices),
+        (
+            Dimension::OperatingSystem,
+            rule!(targeting.operating_systems, Value::Named),
+        ),
+        (Dimension::Exchange, rule!(targeting.exchanges, Value::Text)),
+        (
+            Dimension::Publisher,
+            rule!(targeting.publishers, Value::Text),
+        ),
+        (
+            Dimension::Placement,
+            rule!(targeting.placements, Value::Text),
+        ),
+    ];
+    let formats = targeting.formats.iter().map(|format| kind(*format));
+    let sizes = targeting.sizes.iter().map(|size| (size.w, size.h));
     bid::Targeting {
-        geo: rule!(targeting.geo),
-        sites: rule!(targeting.sites),
-        apps: rule!(targeting.apps),
-        device_types: bid::Rule {
-            include: devices.copied().collect(),
-            exclude: Vec::new(),
-        },
-        operating_systems: rule!(targeting.operating_systems),
-        formats: targeting
-            .formats
-            .iter()
-            .map(|format| kind(*format))
+        rules: rules
+            .into_iter()
+            .filter_map(|(dimension, rule)| Some((dimension.into(), rule?)))
             .collect(),
-        sizes: targeting
-            .sizes
-            .iter()
-            .map(|size| (size.w, size.h))
-            .collect(),
+        formats: bid::Rule::including(formats.collect()),
+        sizes: bid::Rule::including(sizes.collect()),
         audience: targeting
             .audience
             .as_ref()
             .map(audience)
             .unwrap_or_default(),
         hours: hours(&targeting.hours),
-        exchanges: rule!(targeting.exchanges),
-        publishers: rule!(targeting.publishers),
-        placements: rule!(targeting.placements),
     }
 }
 
@@ -303,6 +325,7 @@ fn audience(audience: &Audience) -> bid::Audience {
     bid::Audience {
         include: audience.include.iter().map(names).collect(),
         exclude: names(&audience.exclude),
+        missing: None,
     }
 }
 

@@ -4,6 +4,7 @@ use super::*;
 use crate::apply::{Documents, Source, apply};
 use crate::resource::exchange::BillableEvent;
 use crate::store::Store;
+use bidder::catalog::{Dimension, Value};
 
 const DOCUMENTS: &str = r#"
 [[advertisers]]
@@ -130,8 +131,9 @@ fn a_line_item_becomes_what_the_bidder_reads() {
         ("li_a", 2_000_000, Some(3))
     );
     assert_eq!(first.creatives, ["cr_a"], "the paused creative is left out");
-    assert_eq!(first.targeting.device_types.include, [1, 4, 3, 6, 7]);
-    assert_eq!(first.targeting.sizes, [(300, 250)]);
+    let devices = &first.targeting.rules[&Dimension::DeviceType.into()];
+    assert_eq!(devices.include, [1, 4, 3, 6, 7].map(Value::Code));
+    assert_eq!(first.targeting.sizes.include, [(300, 250)]);
     assert_eq!(first.targeting.audience.include, [["s1", "s2"]]);
     let open: Vec<u32> = (0..168)
         .filter(|hour| first.targeting.hours.contains(*hour))
