@@ -19,7 +19,7 @@ pub use creative::{
     Approval, Assets, Creative, Data, Delivery, File, Format, Image, Media, PodPosition, Rotation,
     Template, Video,
 };
-pub use faults::{Invalid, MAX_CPM, MAX_ID, MAX_LINE_ITEMS, MAX_MARKUP, MAX_VALUES};
+pub use faults::{Invalid, MAX_CPM, MAX_ID, MAX_LINE_ITEMS, MAX_MARKUP, MAX_NAMED, MAX_VALUES};
 pub(crate) use shown::Display;
 pub use targeting::{
     Audience, Circle, Dimension, ExtPath, Hours, Kind, Missing, Rule, Subject, Targeting, Value,

@@ -2,12 +2,15 @@
 
 use super::{Advertiser, Campaign, Creative, Format, Input, LineItem, Rotation};
 use ledger::{Cpm, Currency};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Longest id, in bytes: ids travel in signed tokens.
 pub const MAX_ID: usize = 128;
 /// Most line items.
 pub const MAX_LINE_ITEMS: usize = 1_000_000;
+/// Most subjects that all line items together may name themselves (metrics and `ext` paths):
+/// every request is searched for each of them.
+pub const MAX_NAMED: usize = 64;
 /// Most values of one list of a line item.
 pub const MAX_VALUES: usize = 10_000;
 /// Largest markup, in bytes.
@@ -85,6 +88,24 @@ impl Input {
             let mut faults = at(&mut list, "line_items", index);
             faults.id(&one.id, !line_items.insert(&*one.id));
             line_item(&mut faults, one, &campaigns, &creatives);
+        }
+        let mut named = BTreeSet::new();
+        for one in &self.line_items {
+            named.extend(
+                one.targeting
+                    .rules
+                    .keys()
+                    .filter(|subject| subject.is_named()),
+            );
+        }
+        if named.len() > MAX_NAMED {
+            list.push(Invalid {
+                field: "line_items".to_owned(),
+                problem: format!(
+                    "name {} metrics and ext paths, at most {MAX_NAMED} together",
+                    named.len()
+                ),
+            });
         }
         if self.line_items.len() > MAX_LINE_ITEMS {
             list.push(Invalid {

@@ -91,6 +91,14 @@ pub enum Subject {
 }
 
 impl Subject {
+    /// Whether line items name it themselves.
+    pub fn is_named(&self) -> bool {
+        match self {
+            Self::Of(_) => false,
+            Self::Metric(_) | Self::Ext(_) => true,
+        }
+    }
+
     /// The form of its values.
     pub fn kind(&self) -> Kind {
         match self {

@@ -288,3 +288,22 @@ fn the_demo_is_taken_whole() {
     );
     assert_eq!(compiled.exchange.partners.len(), 2);
 }
+
+#[test]
+fn line_items_name_so_many_paths_and_the_next_one_says_why_it_waits() {
+    let naming = |at: usize| {
+        format!(
+            "[[line_items]]\nid = \"li_x{at:03}\"\ncampaign = \"cmp_a\"\nname = \"x\"\n\
+             bid = {{ max_cpm = \"1\" }}\ncreatives = [\"cr_a\"]\n\
+             targeting = {{ ext = [{{ path = \"ext.p{at}\", include = [\"x\"] }}] }}\n"
+        )
+    };
+    let more: String = (0..=bidder::catalog::MAX_NAMED).map(naming).collect();
+    let documents = format!("{DOCUMENTS}{more}");
+    let compiled = compiled(&documents, "2026-11-23T12:00:00Z");
+    let last = compiled.not_serving.iter().find(|(id, _)| id == "li_x064");
+    let reasons = &last.expect("there is no room for it").1;
+    assert_eq!(reasons, &[Reason::NoRoom("ext/ext.p64".to_owned())]);
+    let bought = |id: &str| compiled.bidder.line_items.iter().any(|one| one.id == id);
+    assert!(bought("li_x063") && !bought("li_x064"));
+}
