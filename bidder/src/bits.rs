@@ -76,6 +76,30 @@ impl Iterator for Ones<'_> {
     }
 }
 
+/// Takes bit `at` out, so that those above move down by one.
+fn close(words: &mut [u64], at: u32) {
+    let first = at as usize / 64;
+    let below = (1_u64 << (at % 64)) - 1;
+    let kept = words[first] & below;
+    words[first] = kept | ((words[first] >> 1) & !below);
+    for at in first + 1..words.len() {
+        words[at - 1] |= words[at] << 63;
+        words[at] >>= 1;
+    }
+}
+
+/// Puts a bit that is not set in at `at`, so that those from there on move up by one; the last
+/// bit of all is lost.
+fn open(words: &mut [u64], at: u32) {
+    let first = at as usize / 64;
+    for at in (first + 1..words.len()).rev() {
+        words[at] = words[at] << 1 | words[at - 1] >> 63;
+    }
+    let below = (1_u64 << (at % 64)) - 1;
+    let kept = words[first] & below;
+    words[first] = kept | ((words[first] & !below) << 1);
+}
+
 /// Appends the numbers whose bits are set, ascending.
 pub(crate) fn list(words: &[u64], out: &mut Vec<u32>) {
     for (index, word) in words.iter().enumerate() {
@@ -101,6 +125,53 @@ impl Set {
             put(&mut words, number);
         }
         Self::Dense { words, count }
+    }
+
+    /// The set without number `removed`, where the numbers above move down by one, and then with
+    /// a place made at `added`, where those from there on move up by one; `holds` says whether
+    /// the new number is in. `universe` is that of the result.
+    pub(crate) fn edited(
+        &self,
+        removed: Option<u32>,
+        added: Option<(u32, bool)>,
+        universe: usize,
+    ) -> Self {
+        match self {
+            Self::Sparse(numbers) => {
+                let kept = numbers.iter().filter(|number| Some(**number) != removed);
+                let moved = kept.map(|number| {
+                    let number = number - u32::from(removed.is_some_and(|at| at < *number));
+                    number + u32::from(added.is_some_and(|(at, _)| at <= number))
+                });
+                let mut numbers: Vec<u32> = moved.collect();
+                if let Some((at, true)) = added {
+                    numbers.insert(numbers.partition_point(|number| *number < at), at);
+                }
+                Self::Sparse(numbers.into_boxed_slice())
+            }
+            Self::Dense { words, count } => {
+                let mut count = *count;
+                // Room for one more than there will be, while both are there.
+                let mut words = words.to_vec();
+                words.resize(words_for(universe + 1).max(words.len()), 0);
+                if let Some(at) = removed {
+                    count -= u32::from(has(&words, at));
+                    close(&mut words, at);
+                }
+                if let Some((at, holds)) = added {
+                    open(&mut words, at);
+                    if holds {
+                        put(&mut words, at);
+                        count += 1;
+                    }
+                }
+                words.truncate(words_for(universe));
+                Self::Dense {
+                    words: words.into_boxed_slice(),
+                    count,
+                }
+            }
+        }
     }
 
     /// How many numbers are in.
@@ -206,6 +277,33 @@ mod tests {
             prop_assert_eq!(read(&without), other.difference(&model).copied().collect());
             set.add_to(&mut words);
             prop_assert_eq!(read(&words), other.union(&model).copied().collect());
+        }
+
+        #[test]
+        fn an_edit_moves_what_is_above(
+            numbers in prop::collection::vec(0_u32..700, 0..400),
+            removed in prop::option::of(0_u32..700),
+            added in prop::option::of((0_u32..700, any::<bool>())),
+        ) {
+            let set = Set::new(numbers.clone(), 700);
+            let mut model: Vec<bool> = vec![false; 700];
+            for number in numbers {
+                model[number as usize] = true;
+            }
+            if let Some(at) = removed {
+                model.remove(at as usize);
+            }
+            if let Some((at, holds)) = added {
+                model.insert((at as usize).min(model.len()), holds);
+            }
+            let last = model.len() as u32 - u32::from(added.is_some());
+            let added = added.map(|(at, holds)| (at.min(last), holds));
+            let edited = set.edited(removed, added, model.len());
+            let expected = model.iter().filter(|holds| **holds).count();
+            prop_assert_eq!(edited.count() as usize, expected);
+            for (number, holds) in (0..).zip(model) {
+                prop_assert_eq!(edited.contains(number), holds, "{}", number);
+            }
         }
     }
 }

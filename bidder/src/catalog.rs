@@ -5,6 +5,7 @@
 
 mod compile;
 mod creative;
+mod edit;
 mod faults;
 mod shown;
 mod targeting;

@@ -11,9 +11,11 @@
 //! own, so that ten thousand line items over a thousand values take a few hundred kilobytes.
 
 mod build;
+mod edit;
 pub(crate) mod names;
 
 pub(crate) use build::{Builder, Groups};
+pub(crate) use edit::Entry;
 
 use crate::bits::Set;
 use crate::catalog::{Circle, Dimension, Missing, Subject};

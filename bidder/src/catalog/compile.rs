@@ -4,8 +4,8 @@
 
 use super::shown::display;
 use super::{
-    Creative, Dimension, Display, Format, Input, Invalid, LineItem, Missing, Pacing, PodPosition,
-    Rotation, Subject, Targeting, Value,
+    Dimension, Display, Format, Input, Invalid, LineItem, Missing, Pacing, PodPosition, Rotation,
+    Subject, Targeting, Value,
 };
 use crate::dimension::media::{flexible_code, ratio_code, slot_code};
 use crate::index::{Builder, Groups, Index};
@@ -22,18 +22,18 @@ use xxhash_rust::xxh3::xxh3_64;
 /// first, within one currency after the other, so that a decision can stop looking as soon as
 /// nobody dearer is left.
 pub struct Catalog {
-    pub(crate) advertisers: Box<[Payer]>,
-    pub(crate) campaigns: Box<[Flight]>,
-    pub(crate) items: Box<[Item]>,
+    pub(crate) advertisers: Arc<[Payer]>,
+    pub(crate) campaigns: Arc<[Flight]>,
+    pub(crate) items: Vec<Arc<Item>>,
     /// The most that each line item bids, and in which currency.
-    pub(crate) bounds: Box<[Bound]>,
-    pub(crate) creatives: Box<[Display]>,
+    pub(crate) bounds: Vec<Bound>,
+    pub(crate) creatives: Arc<[Display]>,
     /// The currencies of the advertisers.
-    pub(crate) currencies: Box<[Currency]>,
+    pub(crate) currencies: Arc<[Currency]>,
     pub(crate) index: Index,
-    pub(crate) blocks: Blocks,
+    pub(crate) blocks: Arc<Blocks>,
     /// Numbers of the deals that any line item buys under.
-    pub(crate) deals: HashMap<Box<str>, u32, FixedState>,
+    pub(crate) deals: Arc<HashMap<Box<str>, u32, FixedState>>,
 }
 
 /// The most that a line item bids.
@@ -129,7 +129,7 @@ impl Catalog {
         let blocks = Blocks::new(&creatives, &advertisers, &advertiser_at, &taxonomies);
         let mut labels = Numbers::default();
         let mut deals = Numbers::default();
-        let payers: Box<[Payer]> = advertisers
+        let payers: Arc<[Payer]> = advertisers
             .iter()
             .map(|one| Payer {
                 id: Arc::from(&*one.id),
@@ -137,7 +137,7 @@ impl Catalog {
                 competitive: labels.of(&one.competitive),
             })
             .collect();
-        let flights: Box<[Flight]> = campaigns
+        let flights: Arc<[Flight]> = campaigns
             .iter()
             .map(|one| Flight {
                 id: Arc::from(&*one.id),
@@ -152,40 +152,35 @@ impl Catalog {
             let currency = payers[flight.advertiser as usize].currency;
             (currency, std::cmp::Reverse(one.max_cpm))
         });
+        let shown = creatives.iter().map(|one| display(one, &taxonomies));
+        let creatives: Arc<[Display]> = shown.collect();
         let mut builder = Builder::default();
         let mut items = Vec::new();
         for one in line_items {
             let own = Groups::new(&one.targeting.audience, &mut segment);
-            let all = one.creatives.iter().map(|id| creative_at[id]);
-            let wanted = |at: &u32| wanted(&one.targeting, &creatives[*at as usize]);
-            let kept: Vec<(usize, u32)> = all.enumerate().filter(|(_, at)| wanted(at)).collect();
-            let fitting: Box<[u32]> = kept.iter().map(|(_, at)| *at).collect();
-            let turns = turns(&one.delivery.rotation, &kept);
-            let own_deals = deals.of(&one.delivery.deals);
-            let slots = slots(&one.targeting, &fitting, &creatives);
-            builder.add(&one.targeting, own, &slots);
             let campaign = campaign_at[&one.campaign];
             let advertiser = flights[campaign as usize].advertiser;
             let currency = payers[advertiser as usize].currency;
-            items.push(Item {
-                rotation: turns,
-                deals: own_deals,
-                ..item(one, campaign, (advertiser, currency), fitting)
-            });
+            let all: Vec<u32> = one.creatives.iter().map(|id| creative_at[id]).collect();
+            let place = (campaign, advertiser, currency);
+            let made = made(&one, place, &all, &creatives, &mut deals);
+            builder.add(
+                &one.targeting,
+                own,
+                &slots(&one.targeting, &made, &creatives),
+            );
+            items.push(Arc::new(made));
         }
         Ok(Self {
             advertisers: payers,
             campaigns: flights,
-            bounds: items.iter().map(bound).collect(),
-            items: items.into_boxed_slice(),
-            creatives: creatives
-                .iter()
-                .map(|one| display(one, &taxonomies))
-                .collect(),
-            currencies: currencies.into_boxed_slice(),
+            bounds: items.iter().map(|item: &Arc<Item>| bound(item)).collect(),
+            items,
+            creatives,
+            currencies: currencies.into(),
             index: builder.finish(),
-            blocks,
-            deals: deals.0,
+            blocks: Arc::new(blocks),
+            deals: Arc::new(deals.0),
         })
     }
 
@@ -216,7 +211,7 @@ pub fn line_item_key(id: &str) -> u64 {
     xxh3_64(id.as_bytes())
 }
 
-fn bound(item: &Item) -> Bound {
+pub(super) fn bound(item: &Item) -> Bound {
     Bound {
         cpm: item.max_cpm,
         currency: item.currency,
@@ -224,7 +219,7 @@ fn bound(item: &Item) -> Bound {
 }
 
 /// Whether the formats, sizes and ratios of a line item leave a creative.
-fn wanted(targeting: &Targeting, creative: &Creative) -> bool {
+fn wanted(targeting: &Targeting, creative: &Display) -> bool {
     let (w, h) = (creative.w, creative.h);
     if !targeting.formats.allows(&creative.format) {
         return false;
@@ -232,9 +227,9 @@ fn wanted(targeting: &Targeting, creative: &Creative) -> bool {
     if creative.format != Format::Banner {
         return true;
     }
-    let ratio = || Value::Code(ratio_code(w.into(), h.into()));
+    let ratio = || Value::Code(ratio_code(w, h));
     let ratios = targeting.rules.get(&Subject::Of(Dimension::Ratio));
-    targeting.sizes.allows(&(w, h)) && ratios.is_none_or(|rule| rule.allows(&ratio()))
+    targeting.sizes.allows(&(w as u32, h as u32)) && ratios.is_none_or(|rule| rule.allows(&ratio()))
 }
 
 /// Whether a line item takes a banner's slot that leaves its size open.
@@ -242,31 +237,35 @@ fn takes_open(targeting: &Targeting) -> bool {
     targeting.sizes.missing() == Missing::Serve
 }
 
-fn slots(targeting: &Targeting, fitting: &[u32], creatives: &[Creative]) -> Vec<u64> {
+pub(super) fn slots(targeting: &Targeting, item: &Item, creatives: &[Display]) -> Vec<u64> {
     let mut slots = Vec::new();
-    for creative in fitting.iter().map(|at| &creatives[*at as usize]) {
+    for creative in item.creatives.iter().map(|at| &creatives[*at as usize]) {
         let banner = creative.format == Format::Banner;
         if !banner || takes_open(targeting) {
             slots.push(slot_code(creative.format, 0, 0));
         }
         if banner {
-            let (w, h) = (creative.w.into(), creative.h.into());
-            slots.push(slot_code(creative.format, w, h));
-            slots.push(flexible_code(w, h));
+            slots.push(slot_code(creative.format, creative.w, creative.h));
+            slots.push(flexible_code(creative.w, creative.h));
         }
     }
     slots
 }
 
-fn item(
-    one: LineItem,
-    campaign: u32,
-    (advertiser, currency): (u32, u32),
-    creatives: Box<[u32]>,
+/// A line item as the bid path reads it; `all` are the places of its creatives.
+pub(super) fn made(
+    one: &LineItem,
+    (campaign, advertiser, currency): (u32, u32, u32),
+    all: &[u32],
+    creatives: &[Display],
+    deals: &mut Numbers,
 ) -> Item {
+    let wanted = |at: &u32| wanted(&one.targeting, &creatives[*at as usize]);
+    let all = all.iter().copied().enumerate();
+    let kept: Vec<(usize, u32)> = all.filter(|(_, at)| wanted(at)).collect();
     Item {
         key: line_item_key(&one.id),
-        id: Arc::from(one.id),
+        id: Arc::from(&*one.id),
         campaign,
         advertiser,
         currency,
@@ -277,16 +276,16 @@ fn item(
         takes_open: takes_open(&one.targeting),
         budget: one.budget,
         draws: one.draws,
-        creatives,
-        rotation: Turns::Even,
-        deals: Box::default(),
+        creatives: kept.iter().map(|(_, at)| *at).collect(),
+        rotation: turns(&one.delivery.rotation, &kept),
+        deals: deals.of(&one.delivery.deals),
         pod_position: one.delivery.pod_position,
     }
 }
 
 /// Names by number, in the order in which they are first met.
 #[derive(Default)]
-struct Numbers(HashMap<Box<str>, u32, FixedState>);
+pub(super) struct Numbers(pub(super) HashMap<Box<str>, u32, FixedState>);
 
 impl Numbers {
     fn of(&mut self, names: &[String]) -> Box<[u32]> {

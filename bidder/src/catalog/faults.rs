@@ -117,6 +117,20 @@ impl Input {
     }
 }
 
+impl LineItem {
+    /// Everything that is wrong with it by itself, whatever it refers to.
+    pub(super) fn own_faults(&self) -> Vec<Invalid> {
+        let mut list = Vec::new();
+        let mut faults = Faults {
+            list: &mut list,
+            path: format!("line_items[{}]", self.id),
+        };
+        faults.id(&self.id, false);
+        own(&mut faults, self);
+        list
+    }
+}
+
 fn at<'f>(list: &'f mut Vec<Invalid>, kind: &str, index: usize) -> Faults<'f> {
     Faults {
         list,
@@ -191,15 +205,6 @@ fn line_item(
     if campaign.is_none() {
         faults.add("campaign", format!("{:?} is unknown", one.campaign));
     }
-    if one.max_cpm <= Cpm(0) || one.max_cpm > MAX_CPM {
-        faults.add("max_cpm", format!("expected above 0 and at most {MAX_CPM}"));
-    }
-    if one.daily_cap == Some(0) {
-        faults.add("frequency", "expected a cap of 1 or more");
-    }
-    if one.creatives.is_empty() {
-        faults.add("creatives", "is empty, there would be nothing to show");
-    }
     for id in &one.creatives {
         match (creatives.get(&**id), campaign) {
             (None, _) => faults.add("creatives", format!("{id:?} is unknown")),
@@ -208,6 +213,20 @@ fn line_item(
             }
             (Some(_), _) => {}
         }
+    }
+    own(faults, one);
+}
+
+/// What is wrong with a line item by itself.
+fn own(faults: &mut Faults<'_>, one: &LineItem) {
+    if one.max_cpm <= Cpm(0) || one.max_cpm > MAX_CPM {
+        faults.add("max_cpm", format!("expected above 0 and at most {MAX_CPM}"));
+    }
+    if one.daily_cap == Some(0) {
+        faults.add("frequency", "expected a cap of 1 or more");
+    }
+    if one.creatives.is_empty() {
+        faults.add("creatives", "is empty, there would be nothing to show");
     }
     delivery(faults, one);
     if one.budget.slots().is_empty() {

@@ -119,80 +119,37 @@ impl Default for Builder {
     }
 }
 
-impl Builder {
-    fn place(&mut self, subject: &Subject) -> u16 {
-        if let Subject::Of(dimension) = subject {
-            return *dimension as u16;
-        }
-        if let Some(place) = self.named.get(subject) {
-            return *place;
-        }
-        let place = self.drafts.len() as u16;
-        self.drafts.push((subject.clone(), Draft::default()));
-        self.named.insert(subject.clone(), place);
-        place
+impl Places for Builder {
+    fn names(&mut self, subject: &Subject) -> (u16, &mut Names) {
+        let place = match subject {
+            Subject::Of(dimension) => *dimension as u16,
+            Subject::Metric(_) | Subject::Ext(_) => {
+                let next = self.drafts.len() as u16;
+                let place = *self.named.entry(subject.clone()).or_insert(next);
+                if place == next {
+                    self.drafts.push((subject.clone(), Draft::default()));
+                }
+                place
+            }
+        };
+        (place, &mut self.drafts[usize::from(place)].1.names)
     }
+}
 
+impl Builder {
     /// Adds the next line item: its targeting, its segments, and the slots of its creatives.
     pub(crate) fn add(&mut self, targeting: &Targeting, groups: Groups, slots: &[u64]) {
         let item = self.index.ends.len() as u32;
-        let audience = self.audience(targeting, &groups);
-        let mut mine: Vec<(Subject, u16)> = Vec::new();
-        for (subject, rule) in targeting.rules.iter().filter(|(_, rule)| !rule.is_open()) {
-            let place = self.place(subject);
-            let draft = &mut self.drafts[usize::from(place)].1;
-            let sides = sides(&mut draft.names, subject, rule);
-            draft.add(item, &sides);
-            mine.push((subject.clone(), place));
-            if place == RADIUS {
-                let circles = Arc::new(circles(rule));
-                self.index.circles.insert(item, circles);
-            }
+        let own = Own::new(targeting, groups, slots, self);
+        for (place, sides) in &own.sides {
+            self.drafts[usize::from(*place)].1.add(item, sides);
         }
-        if let Some(sides) = audience {
-            self.drafts[usize::from(AUDIENCE)].1.add(item, &sides);
-            mine.push((Dimension::Audience.into(), AUDIENCE));
-            self.index.groups.push(Some(Arc::new(groups)));
-        } else {
-            self.index.groups.push(None);
-        }
-        let draft = &mut self.drafts[usize::from(SLOT)].1;
-        let asked = slots.iter().map(|slot| draft.names.add_code(*slot));
-        let sides = Sides {
-            asked: Some(asked.collect()),
-            refused: Vec::new(),
-        };
-        draft.add(item, &sides);
-        mine.sort();
-        self.index
-            .rules
-            .extend(mine.into_iter().map(|(_, place)| place));
+        self.index.rules.extend_from_slice(&own.order);
         self.index.ends.push(self.index.rules.len() as u32);
-    }
-
-    /// What a line item asks of the user; `None` for nothing.
-    fn audience(&mut self, targeting: &Targeting, groups: &Groups) -> Option<Sides> {
-        let audience = &targeting.audience;
-        let rule: Rule<()> = Rule {
-            include: vec![(); audience.include.len()],
-            exclude: vec![(); audience.exclude.len()],
-            missing: audience.missing,
-        };
-        if rule.is_open() {
-            return None;
+        self.index.groups.push(own.groups);
+        if let Some(circles) = own.circles {
+            self.index.circles.insert(item, circles);
         }
-        let names = &mut self.drafts[usize::from(AUDIENCE)].1.names;
-        let mut codes = |segments: &[SegmentId]| -> Vec<u32> {
-            segments
-                .iter()
-                .map(|id| names.add_code(u64::from(id.0)))
-                .collect()
-        };
-        let asked = groups.indexed.as_ref().map(|group| codes(group));
-        let open = asked.is_none();
-        let refused = codes(&groups.excluded);
-        let asked = asked.unwrap_or_default();
-        Some(Sides::new(asked, open, refused, rule.missing()))
     }
 
     /// The finished index.
@@ -208,13 +165,97 @@ impl Builder {
             .collect();
         let finish = |(subject, draft): (Subject, Draft)| draft.finish(subject, universe);
         index.places = self.drafts.into_iter().map(finish).collect();
-        let worth = |place: &u16| {
-            let open = index.at(*place).postings.open.count() as usize;
-            (universe - open) * WORTH > universe
-        };
-        index.narrowing = index.in_use.iter().copied().filter(worth).collect();
+        index.narrowing = narrowing(&index);
         index
     }
+}
+
+/// The places that are worth an intersection.
+pub(super) fn narrowing(index: &Index) -> Vec<u16> {
+    let universe = index.ends.len();
+    let worth = |place: &u16| {
+        let open = index.at(*place).postings.open.count() as usize;
+        (universe - open) * WORTH > universe
+    };
+    index.in_use.iter().copied().filter(worth).collect()
+}
+
+/// Where subjects have their place and their values.
+pub(super) trait Places {
+    /// The place of a subject, a new one where it has none, and its values.
+    fn names(&mut self, subject: &Subject) -> (u16, &mut Names);
+}
+
+/// One line item in the index's numbers.
+pub(super) struct Own {
+    pub(super) sides: Vec<(u16, Sides)>,
+    /// The places of its rules, in the order of their subjects.
+    pub(super) order: Vec<u16>,
+    pub(super) groups: Option<Arc<Groups>>,
+    pub(super) circles: Option<Arc<Circles>>,
+}
+
+impl Own {
+    pub(super) fn new(
+        targeting: &Targeting,
+        groups: Groups,
+        slots: &[u64],
+        places: &mut impl Places,
+    ) -> Self {
+        let mut own = Self {
+            sides: Vec::new(),
+            order: Vec::new(),
+            groups: None,
+            circles: None,
+        };
+        let mut order: Vec<(Subject, u16)> = Vec::new();
+        for (subject, rule) in targeting.rules.iter().filter(|(_, rule)| !rule.is_open()) {
+            let (place, names) = places.names(subject);
+            own.sides.push((place, sides(names, subject, rule)));
+            order.push((subject.clone(), place));
+            if place == RADIUS {
+                own.circles = Some(Arc::new(circles(rule)));
+            }
+        }
+        let subject = Subject::Of(Dimension::Audience);
+        if let Some(sides) = segments(targeting, &groups, places.names(&subject).1) {
+            own.sides.push((AUDIENCE, sides));
+            order.push((subject, AUDIENCE));
+            own.groups = Some(Arc::new(groups));
+        }
+        let (_, names) = places.names(&Dimension::Slot.into());
+        let asked = slots.iter().map(|slot| names.add_code(*slot));
+        let sides = Sides {
+            asked: Some(asked.collect()),
+            refused: Vec::new(),
+        };
+        own.sides.push((SLOT, sides));
+        order.sort();
+        own.order = order.into_iter().map(|(_, place)| place).collect();
+        own
+    }
+}
+
+/// What a line item asks of the user; `None` for nothing.
+fn segments(targeting: &Targeting, groups: &Groups, names: &mut Names) -> Option<Sides> {
+    let audience = &targeting.audience;
+    let rule: Rule<()> = Rule {
+        include: vec![(); audience.include.len()],
+        exclude: vec![(); audience.exclude.len()],
+        missing: audience.missing,
+    };
+    if rule.is_open() {
+        return None;
+    }
+    let mut codes = |segments: &[SegmentId]| -> Vec<u32> {
+        let codes = segments.iter().map(|id| u64::from(id.0));
+        codes.map(|code| names.add_code(code)).collect()
+    };
+    let asked = groups.indexed.as_ref().map(|group| codes(group));
+    let open = asked.is_none();
+    let refused = codes(&groups.excluded);
+    let asked = asked.unwrap_or_default();
+    Some(Sides::new(asked, open, refused, rule.missing()))
 }
 
 fn sides(names: &mut Names, subject: &Subject, rule: &Rule<Value>) -> Sides {

@@ -120,6 +120,15 @@ impl Sides {
     }
 }
 
+impl Sides {
+    /// Whether it asks for a value.
+    pub(crate) fn asks(&self, value: u32) -> bool {
+        self.asked
+            .as_ref()
+            .is_some_and(|asked| asked.contains(&value))
+    }
+}
+
 /// The code of one block of `2^level` numbers.
 fn block(level: u32, number: u32) -> u64 {
     u64::from(level) << 24 | u64::from(number >> level)

@@ -6,14 +6,14 @@ mod naive;
 use super::*;
 use crate::bits::{put, words_for};
 use crate::catalog::{
-    Audience, Catalog, Creative, Dimension, Format, Input, Kind, LineItem, Subject, Targeting,
+    Audience, Catalog, Creative, Dimension, Format, Input, Item, Kind, LineItem, Subject, Targeting,
 };
 use crate::dimension::media::is_open;
 use crate::intake::Call;
 use crate::sample;
 use audience::{Builder, Generation, IdKind, KeySeed, Lookup, SegmentId, UserKey};
 use draw::{Drawn, SIZES};
-use ledger::Book;
+use ledger::{Book, Cpm};
 use openrtb::{BidRequest, Keep, Limits, Scratch};
 use proptest::prelude::*;
 
@@ -41,7 +41,7 @@ fn creatives(template: &Creative) -> Vec<Creative> {
     kinds.into_iter().enumerate().map(creative).collect()
 }
 
-fn build(drawn: &[Drawn]) -> (Catalog, Vec<Creative>) {
+fn input(drawn: &[Drawn]) -> (Input, Vec<Creative>) {
     let book = Book::default();
     let mut input: Input = sample::input(&book, 0);
     let slot = book.add().unwrap();
@@ -53,10 +53,39 @@ fn build(drawn: &[Drawn]) -> (Catalog, Vec<Creative>) {
         .map(|(at, (targeting, _, creatives))| LineItem {
             targeting: targeting.clone(),
             creatives: creatives.iter().map(|at| format!("cr_{at}")).collect(),
+            max_cpm: Cpm(1_000_000 * (1 + at as i64 * 7 % 13)),
             ..sample::line_item(&format!("li_{at}"), slot)
         })
         .collect();
-    (Catalog::build(input, sample::segment).unwrap(), made)
+    (input, made)
+}
+
+/// The catalog of an input, built at once, or by edits: some line items begin with the targeting
+/// and price of another one, some come late, and some go.
+fn build(drawn: &[Drawn], edits: bool) -> (Catalog, Vec<Creative>) {
+    let (input, made) = input(drawn);
+    if !edits {
+        return (Catalog::build(input, sample::segment).unwrap(), made);
+    }
+    let all = input.line_items.clone();
+    let mut early = input;
+    let count = all.len().saturating_sub(10).max(1);
+    early.line_items.truncate(count);
+    for (at, one) in early.line_items.iter_mut().enumerate().take(10) {
+        let other = all[(at + 1) % count].clone();
+        let id = std::mem::take(&mut one.id);
+        *one = LineItem { id, ..other };
+    }
+    early.line_items.push(LineItem {
+        id: "li_gone".to_owned(),
+        ..all[0].clone()
+    });
+    let mut catalog = Catalog::build(early, sample::segment).unwrap();
+    let edited = |at: &usize| *at < 10 || *at >= count;
+    for at in (0..all.len()).filter(edited) {
+        catalog = catalog.with(&all[at], sample::segment).unwrap();
+    }
+    (catalog.without("li_gone"), made)
 }
 
 fn lookup(segments: &[u32]) -> Lookup {
@@ -86,11 +115,16 @@ proptest! {
     #[test]
     fn the_index_selects_what_a_reader_of_the_targeting_would(
         drawn in draw::line_items(),
+        edits in any::<bool>(),
         requests in prop::collection::vec(draw::request(), 1..8),
     ) {
-        let (catalog, made) = build(&drawn);
+        let (catalog, made) = build(&drawn, edits);
         let index = &catalog.index;
         let mut active = vec![0; words_for(drawn.len())];
+        // Line items stand in the order of their prices.
+        let number = |item: &Item| -> usize { item.id.trim_start_matches("li_").parse().unwrap() };
+        let ordered = catalog.items.iter().map(|item| &drawn[number(item)]);
+        let drawn: Vec<&Drawn> = ordered.collect();
         for ((_, is_active, _), at) in drawn.iter().zip(0..) {
             if *is_active {
                 put(&mut active, at);
@@ -145,10 +179,11 @@ fn a_user_with_too_many_segments_is_no_proof_of_absence() {
         ..Targeting::default()
     };
     let drawn = [
-        (excluding, true, vec![0]),
         (Targeting::default(), true, vec![0]),
+        // The dearer one, which stands first.
+        (excluding, true, vec![0]),
     ];
-    let (catalog, _) = build(&drawn);
+    let (catalog, _) = build(&drawn, false);
     let mut selection = Selection::default();
     let body = br#"{"id":"1","user":{"id":"u"},"imp":[{"id":"1","banner":{"w":300,"h":250}}]}"#;
     let mut scratch = Scratch::default();
