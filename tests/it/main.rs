@@ -22,4 +22,5 @@ mod live_change;
 mod node;
 mod notices;
 mod statements;
+mod targeting;
 mod transport;
