@@ -4,8 +4,8 @@
 //! whole words while many line items are left, and one line item after the other as soon as few
 //! are. What is left is an upper bound; [`Selection::admits`] asks a line item for the rest of
 //! its own rules when its turn comes, which for most of them it never does. So the cost hardly
-//! grows with the number of subjects, and stays sublinear in the line items (figures in
-//! `benches/select.rs`); no allocation once a [`Selection`] has the size of the index.
+//! grows with the number of subjects, and stays sublinear in the line items
+//! (`benches/select.rs`); no allocation once a [`Selection`] has the size of the index.
 
 use crate::bits::{self, Set};
 use crate::catalog::Subject;

@@ -168,3 +168,36 @@ impl Index {
             .collect();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::{Rule, Value};
+    use crate::index::Builder;
+
+    #[test]
+    fn a_subject_may_come_with_an_edit_and_others_stay_open_to_it() {
+        let mut builder = Builder::default();
+        for _ in 0..70 {
+            builder.add(&Targeting::default(), Groups::default(), &[1]);
+        }
+        let index = builder.finish();
+        let subject = Subject::Metric("ctr".to_owned());
+        let rule = Rule::including(vec![Value::Numbers(1, 2)]);
+        let targeting = Targeting::default().with(subject.clone(), rule);
+        let entry = Entry {
+            at: 5,
+            targeting: &targeting,
+            groups: Groups::default(),
+            slots: &[1],
+        };
+        let edited = index.edited(Some(3), Some(entry));
+        let place = edited.places.last().unwrap();
+        assert_eq!(place.subject, subject);
+        let open = |item: &u32| place.postings.open.contains(*item);
+        let closed: Vec<u32> = (0..70).filter(|item| !open(item)).collect();
+        assert_eq!(closed, [5]);
+        assert_eq!(edited.rules_of(5), [edited.places.len() as u16 - 1]);
+        assert_eq!(place.postings.open.count(), 69);
+    }
+}
