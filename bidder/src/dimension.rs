@@ -29,6 +29,8 @@ pub enum Kind {
     Text,
     /// Text without regard to case.
     Lower,
+    /// Categories with their taxonomy, such as `1:IAB2-3`.
+    Category,
     /// Domains, which stand for their sub-domains too, and bundles.
     Inventory,
     /// Codes of a list, or 0 and 1.
@@ -143,11 +145,11 @@ dimensions! {
     /// Members of the supply chain: `asi`, and `asi/sid`.
     SupplyMember = "supply_members", Kind::Lower, Request(supply::member);
     /// Categories of site, application and content, with their taxonomy (`1:IAB2-3`).
-    Category = "categories", Kind::Text, Request(content::category);
+    Category = "categories", Kind::Category, Request(content::category);
     /// Categories of the section.
-    Section = "sections", Kind::Text, Request(content::section);
+    Section = "sections", Kind::Category, Request(content::section);
     /// Categories of the page or view.
-    PageCategory = "page_categories", Kind::Text, Request(content::page_category);
+    PageCategory = "page_categories", Kind::Category, Request(content::page_category);
     /// Keywords of site, application, screen and content.
     Keyword = "keywords", Kind::Lower, Request(content::keyword);
     /// `content.genre`, and `content.genres` with their taxonomy (`9:12`).

@@ -81,6 +81,8 @@ pub(crate) struct Index {
     pub(crate) in_use: Vec<u16>,
     /// Those of them that are worth an intersection.
     pub(crate) narrowing: Vec<u16>,
+    /// Those of them where many line items refuse one value.
+    pub(crate) refusing: Vec<u16>,
     /// The places that each line item mentions, in the order of their subjects, one line item
     /// after the other.
     rules: Vec<u16>,

@@ -59,6 +59,7 @@ pub(crate) struct Features {
     places: usize,
     imps: u32,
     point: Option<(i32, i32)>,
+    scratch: String,
     keys: Vec<UserKey>,
     segments: SegmentSet,
 }
@@ -71,6 +72,7 @@ impl Default for Features {
             places: 0,
             imps: 0,
             point: None,
+            scratch: String::with_capacity(256),
             keys: Vec::with_capacity(MAX_KEYS),
             segments: SegmentSet::with_limit(MAX_SEGMENTS),
         }
@@ -147,8 +149,10 @@ impl Features {
         self.places = index.places.len();
         let imps = request.imp.len().max(1);
         self.imps = request.imp.len() as u32;
-        self.spans.clear();
-        self.spans.resize(self.places * (1 + imps), (0, 0));
+        let spans = self.places * (1 + imps);
+        if self.spans.len() < spans {
+            self.spans.resize(spans, (0, 0));
+        }
         self.point = None;
         for &at in &index.in_use {
             let place = index.at(at);
@@ -162,7 +166,8 @@ impl Features {
                             segments: &self.segments,
                             identified: !self.keys.is_empty(),
                         };
-                        let mut signal = Signal::new(&place.names, &mut self.values);
+                        let mut signal =
+                            Signal::new(&place.names, &mut self.values, &mut self.scratch);
                         let start = signal.start();
                         read(&reading, &mut signal);
                         signal.finish();
@@ -181,7 +186,7 @@ impl Features {
                     self.each(at, index, &request.imp, read);
                 }
                 Subject::Ext(path) => {
-                    let mut signal = Signal::new(&place.names, &mut self.values);
+                    let mut signal = Signal::new(&place.names, &mut self.values, &mut self.scratch);
                     let start = signal.start();
                     path.read_request(request, &mut signal);
                     signal.finish();
@@ -211,8 +216,9 @@ impl Features {
         read: impl Fn(&Imp<'_>, &mut Signal<'_>),
     ) {
         let first = self.values.len();
+        let names = &index.at(place).names;
         for (at, imp) in imps.iter().enumerate() {
-            let mut signal = Signal::new(&index.at(place).names, &mut self.values);
+            let mut signal = Signal::new(names, &mut self.values, &mut self.scratch);
             let start = signal.start();
             read(imp, &mut signal);
             signal.finish();

@@ -16,6 +16,12 @@ use crate::intake::Features;
 /// Words that are looked at together for whether anybody is left.
 const BLOCK: usize = 8;
 
+/// Sets that are joined at once.
+const AT_ONCE: usize = 8;
+
+/// A place that more than this share passes is not intersected.
+const MOST_PASSING: (u32, u32) = (9, 10);
+
 /// The buffers of a selection, reused from request to request.
 #[derive(Debug, Default)]
 pub(crate) struct Selection {
@@ -54,6 +60,9 @@ impl Selection {
             }
             return !self.items.is_empty();
         }
+        for &place in &index.refusing {
+            self.refuse(index, place, features);
+        }
         self.words.iter().any(|word| *word != 0)
     }
 
@@ -66,14 +75,17 @@ impl Selection {
         index.rules_of(item).iter().all(passes)
     }
 
-    /// The places that are intersected, the rarest first.
+    /// The places that are intersected, the rarest first. What nearly everybody passes costs less
+    /// to ask of the few who are looked at.
     fn rank(&mut self, index: &Index, features: &Features) {
+        let most = index.words as u32 * u64::BITS / MOST_PASSING.1 * MOST_PASSING.0;
         let ranked = index.narrowing.iter().map(|&place| {
             let values = features.of_request(place);
             (index.at(place).postings.estimate(values), place)
         });
         self.ranked.clear();
-        self.ranked.extend(ranked);
+        let worth = |(estimate, place): &(u32, u16)| *estimate <= most || *place == SLOT;
+        self.ranked.extend(ranked.filter(worth));
         self.ranked.sort_unstable();
     }
 
@@ -95,6 +107,20 @@ impl Selection {
         }
     }
 
+    /// Takes out whom a place refuses for a value that many refuse; the few are asked.
+    fn refuse(&mut self, index: &Index, place: u16, features: &Features) {
+        if features.imps() != 1 && !of_request(index, place) {
+            return;
+        }
+        let postings = &index.at(place).postings;
+        for value in features.of_request(place) {
+            let refused = &postings.values[*value as usize].1;
+            if let Set::Dense { .. } = refused {
+                refused.remove_from(&mut self.words);
+            }
+        }
+    }
+
     /// Intersects the words with a place. Says whether what is left was listed, because it is
     /// little.
     fn narrow(&mut self, index: &Index, place: u16, features: &Features) -> bool {
@@ -113,14 +139,9 @@ impl Selection {
             return true;
         }
         let filled = self.keep(postings, values, index.words);
-        if exact {
-            for value in values {
-                postings.values[*value as usize]
-                    .1
-                    .remove_from(&mut self.words);
-            }
-        }
-        self.done[usize::from(place)] = exact && place != AUDIENCE && place != RADIUS;
+        let refused = |value: &u32| postings.values[*value as usize].1.count() > 0;
+        let verified = place == AUDIENCE || place == RADIUS || values.iter().any(refused);
+        self.done[usize::from(place)] = exact && !verified;
         let little = filled <= index.words / BLOCK / 8;
         if little {
             bits::list(&self.words, &mut self.items);
@@ -131,51 +152,71 @@ impl Selection {
     /// Keeps those who ask for nothing or for one of the values, and says how many blocks of
     /// words are not empty, which costs less than counting bits and says enough.
     fn keep(&mut self, postings: &Postings, values: &[u32], words: usize) -> usize {
-        let mut dense: Option<&[u64]> = None;
-        let mut one_is_dense = true;
+        let mut dense: [&[u64]; AT_ONCE] = [&[]; AT_ONCE];
+        let mut count = 0;
         let asked = values
             .iter()
             .map(|value| &postings.values[*value as usize].0);
         self.items.clear();
-        for set in std::iter::once(&postings.open).chain(asked.clone()) {
+        self.union.clear();
+        for set in std::iter::once(&postings.open).chain(asked) {
             match set {
-                Set::Dense { words, .. } if dense.is_none() => dense = Some(words),
-                Set::Dense { .. } => one_is_dense = false,
+                Set::Dense { words, .. } if count < AT_ONCE - 1 => {
+                    dense[count] = words;
+                    count += 1;
+                }
+                Set::Dense { .. } => {
+                    self.union.resize(words, 0);
+                    set.add_to(&mut self.union);
+                }
                 Set::Sparse(_) => set.list_common(&self.words, &mut self.items),
             }
         }
-        if !one_is_dense {
-            self.union.clear();
-            self.union.resize(words, 0);
-            for set in std::iter::once(&postings.open).chain(asked) {
-                if let Set::Dense { .. } = set {
-                    set.add_to(&mut self.union);
-                }
-            }
-            dense = Some(&self.union);
+        if !self.union.is_empty() {
+            dense[count] = &self.union;
+            count += 1;
         }
-        let mut filled = 0;
-        match dense {
-            Some(dense) => {
-                for (own, other) in self.words.chunks_mut(BLOCK).zip(dense.chunks(BLOCK)) {
-                    let mut any = 0;
-                    for (own, other) in own.iter_mut().zip(other) {
-                        *own &= other;
-                        any |= *own;
-                    }
-                    filled += usize::from(any != 0);
-                }
-            }
-            None => self.words.fill(0),
-        }
+        let filled = intersect(&mut self.words, &dense[..count]);
         for &item in &self.items {
             bits::put(&mut self.words, item);
         }
         // Those of sparse sets stand in few blocks, or are many.
-        filled += self.items.len().min(words / BLOCK);
+        let listed = self.items.len().min(words / BLOCK);
         self.items.clear();
-        filled
+        filled + listed
     }
+}
+
+/// Keeps what is in any of the sets, and says how many blocks are not empty.
+fn intersect(words: &mut [u64], sets: &[&[u64]]) -> usize {
+    let mut filled = 0;
+    let (blocks, rest) = words.as_chunks_mut::<BLOCK>();
+    let from = blocks.len() * BLOCK;
+    for (own, at) in blocks.iter_mut().zip((0..).step_by(BLOCK)) {
+        if is_empty(own) {
+            continue;
+        }
+        let mut any = [0; BLOCK];
+        for set in sets {
+            let set = set[at..].first_chunk::<BLOCK>().unwrap_or(&[0; BLOCK]);
+            for (any, word) in any.iter_mut().zip(set) {
+                *any |= word;
+            }
+        }
+        for (own, any) in own.iter_mut().zip(any) {
+            *own &= any;
+        }
+        filled += usize::from(!is_empty(own));
+    }
+    for (own, at) in rest.iter_mut().zip(from..) {
+        *own &= sets.iter().fold(0, |any, set| any | set[at]);
+    }
+    filled + usize::from(rest.iter().any(|word| *word != 0))
+}
+
+/// Whether no bit of a block is set; comparing arrays would call a function.
+fn is_empty(block: &[u64; BLOCK]) -> bool {
+    block.iter().fold(0, |any, word| any | word) == 0
 }
 
 /// Whether the subject at a place belongs to the request as a whole.

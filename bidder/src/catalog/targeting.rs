@@ -212,7 +212,10 @@ impl Value {
         let software = kind == Kind::Version;
         match self {
             Self::Text(text) => {
-                let texts = matches!(kind, Kind::Text | Kind::Lower | Kind::Inventory);
+                let texts = matches!(
+                    kind,
+                    Kind::Text | Kind::Lower | Kind::Category | Kind::Inventory
+                );
                 texts && !text.is_empty()
             }
             Self::Bundle(bundle) => kind == Kind::Inventory && !bundle.is_empty(),

@@ -2,7 +2,7 @@
 
 use super::Reading;
 use super::device::primary;
-use super::signal::{Joined, Signal};
+use super::signal::Signal;
 use openrtb::List;
 use openrtb::list::CategoryTaxonomy;
 use openrtb::request::Content;
@@ -16,28 +16,20 @@ const VENUES: i64 = 1;
 /// Most categories or keywords of one field that are looked at.
 const MOST: usize = 64;
 
-/// `1:IAB2-3`, and in the taxonomy that writes it into the id what is above it: `1:IAB2`.
+/// `6:483`, or in the first taxonomy, whose ids say what is above them, `IAB2-3` and `IAB2`.
 fn in_taxonomy(taxonomy: i64, id: &str, signal: &mut Signal<'_>) {
     let id = id.trim();
     if id.is_empty() {
         return;
     }
-    signal.present();
-    let mut number = itoa::Buffer::new();
-    let mut whole = Joined::default();
-    let parts = [number.format(taxonomy), ":", id];
-    if parts
-        .iter()
-        .try_for_each(|part| whole.add(part).ok_or(()))
-        .is_err()
-    {
-        return;
-    }
-    signal.text(whole.as_str());
-    if taxonomy == CONTENT_1
-        && let Some((above, _)) = whole.as_str().split_once('-')
-    {
-        signal.text(above);
+    if taxonomy == CONTENT_1 {
+        signal.text(id);
+        if let Some((above, _)) = id.split_once('-') {
+            signal.text(above);
+        }
+    } else {
+        let mut number = itoa::Buffer::new();
+        signal.joined(&[number.format(taxonomy), ":", id]);
     }
 }
 
@@ -115,8 +107,12 @@ pub(super) fn genre(reading: &Reading<'_, '_>, signal: &mut Signal<'_>) {
         return;
     };
     let taxonomy = content.gtax.map_or(GENRES, CategoryTaxonomy::code);
+    let mut number = itoa::Buffer::new();
+    let taxonomy = number.format(taxonomy);
     for id in content.genres.items().iter().take(MOST) {
-        in_taxonomy(taxonomy, id, signal);
+        if !id.trim().is_empty() {
+            signal.lower_joined(&[taxonomy, ":", id.trim()]);
+        }
     }
     let named = content.genre.unwrap_or_default().split(',').take(MOST);
     named.for_each(|genre| signal.lower(genre));
@@ -184,8 +180,12 @@ pub(super) fn context(reading: &Reading<'_, '_>, signal: &mut Signal<'_>) {
 pub(super) fn venue(reading: &Reading<'_, '_>, signal: &mut Signal<'_>) {
     if let Some(dooh) = reading.request.dooh {
         let taxonomy = dooh.venuetypetax.unwrap_or(VENUES);
+        let mut number = itoa::Buffer::new();
+        let taxonomy = number.format(taxonomy);
         for id in dooh.venuetype.items().iter().take(MOST) {
-            in_taxonomy(taxonomy, id, signal);
+            if !id.trim().is_empty() {
+                signal.joined(&[taxonomy, ":", id.trim()]);
+            }
         }
     }
 }

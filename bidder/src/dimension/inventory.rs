@@ -1,7 +1,7 @@
 //! Where it is shown: domains with everything above them, bundles, publishers.
 
 use super::Reading;
-use super::signal::{Joined, Signal, with_lower};
+use super::signal::Signal;
 use openrtb::BidRequest;
 
 pub(super) fn inventory(reading: &Reading<'_, '_>, signal: &mut Signal<'_>) {
@@ -9,20 +9,13 @@ pub(super) fn inventory(reading: &Reading<'_, '_>, signal: &mut Signal<'_>) {
     if let Some(bundle) = request.app.and_then(|app| app.bundle)
         && !bundle.is_empty()
     {
-        signal.present();
-        let mut name = Joined::default();
-        if name.add("/").and_then(|()| name.add(bundle)).is_some() {
-            signal.text(name.as_str());
-        }
+        signal.joined(&["/", bundle]);
     }
     let Some(site) = request.site else { return };
     let domain = site.domain.filter(|domain| !domain.is_empty());
     let host = domain.or_else(|| site.page.and_then(host));
     if let Some(host) = host {
-        signal.present();
-        with_lower(host, |host| {
-            suffixes(host).for_each(|domain| signal.text(domain));
-        });
+        signal.domain(host);
     }
 }
 

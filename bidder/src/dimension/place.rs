@@ -1,7 +1,7 @@
 //! Where the user is: `device.geo`, else `user.geo`.
 
 use super::Reading;
-use super::signal::{Joined, Signal};
+use super::signal::Signal;
 use crate::catalog::Circle;
 use openrtb::BidRequest;
 use openrtb::request::Geo;
@@ -61,19 +61,8 @@ pub(super) fn geo(reading: &Reading<'_, '_>, signal: &mut Signal<'_>) {
     // ISO 3166-2 says `FR-IDF`, OpenRTB's own text `IDF`.
     let region = geo.region.unwrap_or_default();
     let region = region.rsplit('-').next().unwrap_or_default();
-    let mut place = Joined::default();
-    let added = ["-", region]
-        .iter()
-        .try_fold((), |(), part| place.add(part));
-    if !region.is_empty() && region.len() <= 12 && added.is_some() {
-        let mut whole = Joined::default();
-        if whole
-            .add(text(&code))
-            .and_then(|()| whole.add(place.as_str()))
-            .is_some()
-        {
-            signal.text(whole.as_str());
-        }
+    if !region.is_empty() {
+        signal.joined(&[text(&code), "-", region]);
     }
 }
 
@@ -86,48 +75,25 @@ pub(super) fn city(reading: &Reading<'_, '_>, signal: &mut Signal<'_>) {
     let mut code = [0; 3];
     let geo = country(reading.request, &mut code);
     let city = geo.and_then(|geo| geo.city).unwrap_or_default().trim();
-    let mut place = Joined::default();
     if !city.is_empty() {
-        // What is too long is a city all the same, of which nobody speaks.
-        signal.present();
-        if join(&mut place, code, city).is_some() {
-            signal.text(place.as_str());
-        }
+        signal.lower_joined(&[text(&code), ":", city]);
     }
-}
-
-/// `fra:paris`.
-fn join(place: &mut Joined, code: [u8; 3], name: &str) -> Option<()> {
-    place.lower(text(&code))?;
-    place.add(":")?;
-    place.lower(name)
 }
 
 pub(super) fn postal_code(reading: &Reading<'_, '_>, signal: &mut Signal<'_>) {
     let mut code = [0; 3];
     let geo = country(reading.request, &mut code);
     let zip = geo.and_then(|geo| geo.zip).unwrap_or_default();
-    let mut place = Joined::default();
-    if zip.trim().is_empty() {
-        return;
-    }
-    signal.present();
     // Spaces are written or left out as people like.
-    let parts = zip.split_whitespace();
-    let joined = join(&mut place, code, "")
-        .and_then(|()| parts.map(|part| place.lower(part)).collect::<Option<()>>());
-    let whole = place.as_str();
-    if joined.is_none() || whole.len() > MAX_POSTAL + 4 {
-        return;
-    }
-    signal.text(whole);
-    for end in 5..=whole.len() {
-        let mut start = Joined::default();
-        if let Some(beginning) = place.beginning(end)
-            && start.add(beginning).and_then(|()| start.add("*")).is_some()
-        {
-            signal.text(start.as_str());
-        }
+    let mut parts = zip.split_whitespace();
+    let Some(first) = parts.next() else { return };
+    let (second, third) = (parts.next(), parts.next());
+    let all = [first, second.unwrap_or_default(), third.unwrap_or_default()];
+    if zip.len() > MAX_POSTAL {
+        signal.present();
+    } else {
+        let [first, second, third] = all;
+        signal.beginnings(&[text(&code), ":", first, second, third], "FRA:1".len());
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a reader saw of one dimension, in the index's numbers.
 
 use super::agent;
+use super::inventory::suffixes;
 use crate::catalog::Version;
 use crate::index::names::{self, Names};
 use audience::SegmentId;
@@ -10,22 +11,24 @@ use openrtb::Flag;
 pub(crate) const MISSING: u32 = 0;
 
 /// Longest text that is compared, in bytes; a longer one is known by no line item.
-pub(crate) const MAX_TEXT: usize = 253;
+const MAX_TEXT: usize = 253;
 
 /// Takes what a reader saw: values that no line item mentions are seen, and dropped.
 pub(crate) struct Signal<'s> {
     names: &'s Names,
     values: &'s mut Vec<u32>,
+    scratch: &'s mut String,
     from: usize,
     seen: bool,
 }
 
 impl<'s> Signal<'s> {
-    pub(crate) fn new(names: &'s Names, values: &'s mut Vec<u32>) -> Self {
+    pub(crate) fn new(names: &'s Names, values: &'s mut Vec<u32>, scratch: &'s mut String) -> Self {
         let from = values.len();
         Self {
             names,
             values,
+            scratch,
             from,
             seen: false,
         }
@@ -64,14 +67,57 @@ impl<'s> Signal<'s> {
         }
     }
 
+    /// Saw a text that is put together.
+    pub(crate) fn joined(&mut self, parts: &[&str]) {
+        self.seen = true;
+        if join(parts, self.scratch) {
+            self.push(self.names.text(self.scratch));
+        }
+    }
+
     /// Saw a text whose case does not matter.
     pub(crate) fn lower(&mut self, text: &str) {
         let text = text.trim();
         if !text.is_empty() {
-            self.seen = true;
-            let names = self.names;
-            if let Some(value) = with_lower(text, |text| names.text(text)) {
-                self.push(Some(value));
+            self.lower_joined(&[text]);
+        }
+    }
+
+    /// Saw a text that is put together, and whose case does not matter.
+    pub(crate) fn lower_joined(&mut self, parts: &[&str]) {
+        self.seen = true;
+        if join(parts, self.scratch) {
+            lower(self.scratch);
+            self.push(self.names.text(self.scratch));
+        }
+    }
+
+    /// Saw a domain, and so every domain above it: `a.b.c`, `b.c`, `c`.
+    pub(crate) fn domain(&mut self, host: &str) {
+        self.seen = true;
+        if join(&[host], self.scratch) {
+            lower(self.scratch);
+            let scratch = std::mem::take(self.scratch);
+            suffixes(&scratch).for_each(|domain| self.text(domain));
+            *self.scratch = scratch;
+        }
+    }
+
+    /// Saw a text that is put together, and all its beginnings of `least` bytes or more, to which
+    /// a star is added.
+    pub(crate) fn beginnings(&mut self, parts: &[&str], least: usize) {
+        self.seen = true;
+        if !join(parts, self.scratch) {
+            return;
+        }
+        lower(self.scratch);
+        self.push(self.names.text(self.scratch));
+        for end in (least..=self.scratch.len()).rev() {
+            if self.scratch.is_char_boundary(end) {
+                self.scratch.truncate(end);
+                self.scratch.push('*');
+                self.push(self.names.text(self.scratch));
+                self.scratch.pop();
             }
         }
     }
@@ -116,9 +162,11 @@ impl<'s> Signal<'s> {
         }
         self.seen = true;
         let names = self.names;
-        let Some(name) = with_lower(name, |name| names.text(agent::usual(name))) else {
-            return;
-        };
+        let known = join(&[name], self.scratch).then(|| {
+            lower(self.scratch);
+            names.text(agent::usual(self.scratch))
+        });
+        let Some(name) = known.flatten() else { return };
         self.push(Some(name));
         match version {
             None => {
@@ -137,64 +185,22 @@ impl<'s> Signal<'s> {
     }
 }
 
-/// Calls `with` with the text in lower case. A text that is too long is no text at all.
-pub(crate) fn with_lower<T: Default>(text: &str, with: impl FnOnce(&str) -> T) -> T {
-    if text.len() > MAX_TEXT {
-        return T::default();
+/// Joins texts, unless they are too long together.
+fn join(parts: &[&str], joined: &mut String) -> bool {
+    joined.clear();
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    if length <= MAX_TEXT {
+        joined.extend(parts.iter().copied());
     }
-    if text
-        .bytes()
-        .all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase())
-    {
-        return with(text);
-    }
-    let mut joined = Joined::default();
-    joined
-        .lower(text)
-        .map_or_else(T::default, |()| with(joined.as_str()))
+    length <= MAX_TEXT
 }
 
-/// A short text that is put together without allocation.
-pub(crate) struct Joined {
-    bytes: [u8; 2 * MAX_TEXT],
-    len: usize,
-}
-
-impl Default for Joined {
-    fn default() -> Self {
-        Self {
-            bytes: [0; 2 * MAX_TEXT],
-            len: 0,
-        }
-    }
-}
-
-impl Joined {
-    /// Adds a text; `None` where there is no room.
-    pub(crate) fn add(&mut self, text: &str) -> Option<()> {
-        let place = self.bytes.get_mut(self.len..self.len + text.len())?;
-        place.copy_from_slice(text.as_bytes());
-        self.len += text.len();
-        Some(())
-    }
-
-    /// Adds a text in lower case; `None` where there is no room.
-    pub(crate) fn lower(&mut self, text: &str) -> Option<()> {
-        let mut letter = [0; 4];
-        for char in text.chars().flat_map(char::to_lowercase) {
-            self.add(char.encode_utf8(&mut letter))?;
-        }
-        Some(())
-    }
-
-    /// The beginning of `len` bytes, where a letter ends there.
-    pub(crate) fn beginning(&self, len: usize) -> Option<&str> {
-        self.as_str().get(..len)
-    }
-
-    pub(crate) fn as_str(&self) -> &str {
-        // Only whole texts are ever added.
-        std::str::from_utf8(&self.bytes[..self.len]).unwrap_or_default()
+/// Makes a text lower case in every alphabet.
+fn lower(text: &mut String) {
+    if text.is_ascii() {
+        text.make_ascii_lowercase();
+    } else {
+        *text = text.to_lowercase();
     }
 }
 
@@ -203,21 +209,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lower_case_is_bounded_and_knows_every_alphabet() {
-        assert_eq!(with_lower("News.É", str::to_owned), "news.é");
-        assert_eq!(with_lower(&"A".repeat(300), str::to_owned), "");
-        assert_eq!(with_lower("plain", str::to_owned), "plain");
+    fn texts_are_bounded_and_lower_in_every_alphabet() {
+        let mut joined = String::new();
+        assert!(join(&["News.", "É"], &mut joined));
+        lower(&mut joined);
+        assert_eq!(joined, "news.é");
+        assert!(!join(&[&"A".repeat(300)], &mut joined) && joined.is_empty());
     }
 
     #[test]
-    fn texts_are_joined_while_there_is_room() {
-        let mut joined = Joined::default();
-        assert_eq!(joined.add("FRA:"), Some(()));
-        assert_eq!(joined.lower("Évry"), Some(()));
-        assert_eq!(joined.as_str(), "FRA:évry");
-        assert_eq!(joined.beginning(4), Some("FRA:"));
-        assert_eq!(joined.beginning(5), None);
-        assert_eq!(joined.add(&"x".repeat(500)), None);
+    fn beginnings_end_between_letters() {
+        let mut names = Names::default();
+        let known = ["ab:é1", "ab:é*", "ab:é1*"].map(|text| names.add_text(text));
+        let (mut values, mut scratch) = (Vec::new(), String::new());
+        let mut signal = Signal::new(&names, &mut values, &mut scratch);
+        signal.beginnings(&["AB:", "É", "1"], 4);
+        signal.finish();
+        assert_eq!(values, [known[0], known[2], known[1]]);
     }
 
     #[test]
@@ -225,8 +233,8 @@ mod tests {
         let mut names = Names::default();
         let known = names.add_text("known");
         let read = |text: &str| {
-            let mut values = vec![7];
-            let mut signal = Signal::new(&names, &mut values);
+            let (mut values, mut scratch) = (vec![7], String::new());
+            let mut signal = Signal::new(&names, &mut values, &mut scratch);
             signal.text(text);
             signal.text(text);
             signal.finish();

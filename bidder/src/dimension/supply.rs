@@ -1,7 +1,7 @@
 //! How the impression came here, who may buy it, and who sees it.
 
 use super::Reading;
-use super::signal::{Joined, Signal};
+use super::signal::Signal;
 use openrtb::request::SupplyChain;
 
 pub(super) fn exchange(reading: &Reading<'_, '_>, signal: &mut Signal<'_>) {
@@ -38,15 +38,7 @@ pub(super) fn member(reading: &Reading<'_, '_>, signal: &mut Signal<'_>) {
     {
         let Some(system) = node.asi else { continue };
         signal.lower(system);
-        let mut whole = Joined::default();
-        let parts = [system.trim(), "/", node.sid.unwrap_or_default().trim()];
-        if parts
-            .iter()
-            .try_for_each(|part| whole.add(part).ok_or(()))
-            .is_ok()
-        {
-            signal.lower(whole.as_str());
-        }
+        signal.lower_joined(&[system.trim(), "/", node.sid.unwrap_or_default().trim()]);
     }
 }
 

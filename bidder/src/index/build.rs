@@ -165,19 +165,30 @@ impl Builder {
             .collect();
         let finish = |(subject, draft): (Subject, Draft)| draft.finish(subject, universe);
         index.places = self.drafts.into_iter().map(finish).collect();
-        index.narrowing = narrowing(&index);
+        index.sort_out();
         index
     }
 }
 
-/// The places that are worth an intersection.
-pub(super) fn narrowing(index: &Index) -> Vec<u16> {
-    let universe = index.ends.len();
-    let worth = |place: &u16| {
-        let open = index.at(*place).postings.open.count() as usize;
-        (universe - open) * WORTH > universe
-    };
-    index.in_use.iter().copied().filter(worth).collect()
+impl Index {
+    /// Finds the places in use that are worth an intersection, and those worth a subtraction.
+    pub(super) fn sort_out(&mut self) {
+        let universe = self.ends.len();
+        let asked = |place: &u16| {
+            let open = self.at(*place).postings.open.count() as usize;
+            (universe - open) * WORTH > universe
+        };
+        let refused = |place: &u16| {
+            let dense = |(_, refused): &(Set, Set)| matches!(refused, Set::Dense { .. });
+            self.at(*place).postings.values.iter().any(dense)
+        };
+        let in_use = || self.in_use.iter().copied();
+        let (narrowing, refusing) = (
+            in_use().filter(asked).collect(),
+            in_use().filter(refused).collect(),
+        );
+        (self.narrowing, self.refusing) = (narrowing, refusing);
+    }
 }
 
 /// Where subjects have their place and their values.

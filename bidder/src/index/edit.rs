@@ -4,7 +4,7 @@
 //! Cost: a copy of the sets, which for fifty thousand line items takes some milliseconds, where
 //! building takes half a second.
 
-use super::build::{Own, Places, narrowing};
+use super::build::{Own, Places};
 use super::names::{Names, Sides};
 use super::{Groups, Index, Place, Postings, SLOT};
 use crate::bits::{Set, words_for};
@@ -87,6 +87,7 @@ impl Index {
             places: self.places.iter().map(bare).collect(),
             in_use: self.in_use.clone(),
             narrowing: Vec::new(),
+            refusing: Vec::new(),
             rules: self.rules.clone(),
             ends: self.ends.clone(),
             groups: self.groups.clone(),
@@ -121,7 +122,7 @@ impl Index {
         in_use.sort_unstable();
         in_use.dedup();
         index.in_use = in_use;
-        index.narrowing = narrowing(&index);
+        index.sort_out();
         debug_assert!(
             index.in_use.contains(&SLOT) || universe == 0,
             "everybody has slots"

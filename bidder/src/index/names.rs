@@ -69,6 +69,10 @@ impl Names {
     fn add_value(&mut self, kind: Kind, value: &Value, unknown: bool, values: &mut Vec<u32>) {
         match value {
             Value::Text(text) if kind == Kind::Text => values.push(self.add_text(text)),
+            // As requests carry most of them, without the first taxonomy's number.
+            Value::Text(text) if kind == Kind::Category => {
+                values.push(self.add_text(text.strip_prefix("1:").unwrap_or(text)));
+            }
             Value::Text(text) => values.push(self.add_text(&text.trim().to_lowercase())),
             Value::Bundle(bundle) => values.push(self.add_text(&format!("/{bundle}"))),
             Value::Code(code) => values.push(self.add_code(*code as u64)),
