@@ -178,6 +178,7 @@ fn buy(
     let draw = Draw(seed);
     let mut progress = Progress::new(Comparison::new(request, snapshot));
     work.winners.clear();
+    offers::by_deals(request, snapshot.catalog, &mut work.selection.words)?;
     let only = offers::rank(snapshot, progress.currency, work);
     let mut arena = std::mem::take(&mut work.arena);
     arena.reset();

@@ -6,7 +6,9 @@ use super::shown::display;
 use super::{
     Creative, Display, Format, Input, Invalid, LineItem, Pacing, PodPosition, Rotation, Targeting,
 };
+use crate::bits::Set;
 use crate::index::{Builder, Groups, Index, slot};
+use crate::markup::Parts;
 use crate::permit::Blocks;
 use audience::SegmentId;
 use foldhash::fast::FixedState;
@@ -34,6 +36,9 @@ pub struct Catalog {
     pub(crate) blocks: Blocks,
     /// Numbers of the deals that any line item buys under.
     pub(crate) deals: HashMap<Box<str>, u32, FixedState>,
+    /// Line items that buy under deals, and those that buy in the open auction.
+    pub(crate) dealt: Set,
+    pub(crate) open: Set,
 }
 
 /// The most that a line item bids.
@@ -171,16 +176,27 @@ impl Catalog {
             });
             groups.push(own);
         }
+        let mut known = Parts::default();
+        let shown = creatives.iter();
+        let displays = shown
+            .map(|one| display(one, &taxonomies, &mut known))
+            .collect();
+        let universe = items.len();
+        let of = |dealt: bool| {
+            let numbered = items.iter().zip(0..);
+            let own = numbered.filter(|(item, _): &(&Item, u32)| item.deals.is_empty() != dealt);
+            Set::new(own.map(|(_, at)| at).collect(), universe)
+        };
+        let (dealt, open) = (of(true), of(false));
         Ok(Self {
+            dealt,
+            open,
             advertisers: payers,
             campaigns: flights,
             bounds: items.iter().map(bound).collect(),
             items: items.into_boxed_slice(),
             groups: groups.into_boxed_slice(),
-            creatives: creatives
-                .iter()
-                .map(|one| display(one, &taxonomies))
-                .collect(),
+            creatives: displays,
             currencies: currencies.into_boxed_slice(),
             index: builder.finish(),
             blocks,

@@ -3,7 +3,7 @@
 
 use super::{Snapshot, Work};
 use crate::bits::Ones;
-use crate::catalog::{Bound, Item, Turns};
+use crate::catalog::{Bound, Catalog, Item, Turns};
 use crate::draw::{Draw, Subject};
 use crate::index::Dimension;
 use crate::nobid::Closest;
@@ -14,11 +14,37 @@ use crate::reserve::{Form, Offer, Runtime};
 use crate::{NoBid, pace, respond, shade, value};
 use audience::UserKey;
 use ledger::{Cpm, Currency, RateTable};
-use openrtb::BidRequest;
 use openrtb::native::NativeRequest;
 use openrtb::request::{Deal, Imp};
+use openrtb::{BidRequest, Flag};
 use std::iter::Peekable;
 use std::ops::Range;
+
+/// Takes from what was selected the line items that buy under deals where none of theirs is
+/// offered, and those of the open auction where every imp is for the buyers of deals only.
+///
+/// # Errors
+/// Nobody is left.
+pub(super) fn by_deals(
+    request: &BidRequest<'_>,
+    catalog: &Catalog,
+    selected: &mut [u64],
+) -> Result<(), NoBid> {
+    if catalog.dealt.count() == 0 {
+        return Ok(());
+    }
+    let pmps = || request.imp.iter().filter_map(|imp| imp.pmp);
+    let ours = |deal: &Deal<'_>| deal.id.is_some_and(|id| catalog.deals.contains_key(id));
+    if !pmps().any(|pmp| pmp.deals.iter().any(ours)) {
+        catalog.dealt.remove_from(selected);
+    }
+    let private = pmps().filter(|pmp| pmp.private_auction.is_some_and(Flag::is_set));
+    if private.count() == request.imp.len() {
+        catalog.open.remove_from(selected);
+    }
+    let any = selected.iter().any(|word| *word != 0);
+    any.then_some(()).ok_or(NoBid::NoDeal)
+}
 
 /// The line items of the one currency that the request allows, which stand in order of price;
 /// or else the candidates ranked by the most that each could bid in the currency of comparison.

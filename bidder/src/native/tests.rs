@@ -15,13 +15,14 @@ fn native() -> Native {
         kind,
         value: value.to_owned(),
     };
-    Native::new(&Assets {
+    let assets = Assets {
         titles: vec!["Short".to_owned(), "A longer \"title\"".to_owned()],
         images: vec![image(3, 300, 200), image(3, 1_200, 800), image(1, 80, 80)],
         data: vec![data(2, "Text"), data(2, "A longer text"), data(1, "Acme")],
         video: None,
         privacy: Some("https://why.example/".to_owned()),
-    })
+    };
+    Native::new(&assets, &mut Parts::default())
 }
 
 /// The answer to a request, or none.
