@@ -30,8 +30,6 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-/// Id of this node's bidder among the exchange's partners.
-pub const LOCAL_BIDDER: &str = "bidder";
 /// How often changes are looked for and leases balanced.
 const TICK: Duration = Duration::from_millis(200);
 /// After how long a fault that lasts is told again.
@@ -131,10 +129,16 @@ impl Publisher {
         let floors = self.node.floor_feeds.generation();
         let fetched = self.floors_generation != floors;
         let due = heard || rated || fetched || self.next_change.is_some_and(|change| change <= now);
+        let mut compiled = Ok(());
         if self.generation != Some(generation) || due {
-            self.compile(now, report)?;
-            self.generation = Some(generation);
-            self.floors_generation = floors;
+            compiled = self.compile(now, report);
+            if compiled.is_ok() {
+                self.generation = Some(generation);
+                self.floors_generation = floors;
+            } else if self.generation.is_none() || self.next_change.is_some_and(|at| at <= now) {
+                // There is nothing to go on with, or its budgets are those of another day.
+                return compiled;
+            }
         }
         let balanced = self.leases.balance(&self.node.writer, i64::from(now_s));
         balanced.context("the ledger has ended")??;
@@ -144,7 +148,8 @@ impl Publisher {
         // A generation is freed here, by its last owner, once every request has moved on.
         self.retired.retain(|old| Arc::strong_count(old) > 1);
         self.sweep_caps(now_s);
-        Ok(())
+        // What is published stays in use, with fresh leases and pacing, and the fault is told.
+        compiled
     }
 
     /// Begins a new run after a commit has failed: the books are opened again, what the failed
@@ -189,8 +194,6 @@ impl Publisher {
                     .collect();
                 anyhow!("the resources do not compile: {}", shown.join("; "))
             })?;
-        let employed = self.leases.employ(&self.node.writer, compiled.budgets);
-        employed.context("the ledger has ended")??;
         let before = self.node.snapshot.load_full();
         let settings = &self.node.settings;
         let mut selling = compiled.exchange;
@@ -236,6 +239,9 @@ impl Publisher {
             });
             (seller.id.clone(), caller(seller, form))
         });
+        // Last, so that what does not compile leaves the budgets that are in use leased.
+        let employed = self.leases.employ(&self.node.writer, compiled.budgets);
+        employed.context("the ledger has ended")??;
         self.state = State {
             purse: self.state.purse.clone(),
             rates,

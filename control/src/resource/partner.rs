@@ -15,6 +15,12 @@ choices! {
     }
 }
 
+/// The id under which the exchange asks its own bidder; no other partner may have it.
+pub const LOCAL_BIDDER: &str = "bidder";
+
+/// Most active partners: with the node's own bidder as many as an auction asks.
+pub const MAX_ACTIVE: usize = ::exchange::catalog::MAX_PARTNERS - 1;
+
 model! {
     /// A partner.
     pub struct Partner {
