@@ -158,6 +158,17 @@ pub struct Partner {
     pub excluded_countries: Vec<Arc<str>>,
 }
 
+impl Partner {
+    /// Whether notices may go to a private address: where its endpoint may be one or is this
+    /// process.
+    pub fn allow_private(&self) -> bool {
+        match &self.route {
+            Route::Local => true,
+            Route::Http(endpoint) => endpoint.allow_private,
+        }
+    }
+}
+
 /// A fault in a catalog.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {problem}")]

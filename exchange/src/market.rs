@@ -1,6 +1,6 @@
 //! The market: a catalog compiled into dense tables, immutable, shared by all workers.
 
-use crate::catalog::{Catalog, Format, Invalid, Partner, Placement, Publisher, Route};
+use crate::catalog::{Catalog, Format, Invalid, Partner, Placement, Publisher};
 use crate::counters::{PartnerEvent, Tally};
 use crate::link::Quota;
 use crate::link::notice::{Kind, Notice};
@@ -45,13 +45,9 @@ impl Buyer {
         self.partner.formats.is_empty() || self.partner.formats.contains(&format)
     }
 
-    /// A notice to the partner, which may go to a private address where its endpoint may be one
-    /// or is this process.
+    /// A notice to the partner.
     pub fn notice(&self, kind: Kind, url: String) -> Notice {
-        let allow_private = match &self.partner.route {
-            Route::Local => true,
-            Route::Http(endpoint) => endpoint.allow_private,
-        };
+        let allow_private = self.partner.allow_private();
         Notice::new(kind, url, allow_private, Arc::clone(&self.events))
     }
 }

@@ -14,7 +14,7 @@ use crate::lot::Auction;
 use crate::price::to_wire;
 use crate::screen::{Loss, Offer};
 use bumpalo::Bump;
-use ledger::token::{Claims, Purpose, Side, Signer, idempotency_key};
+use ledger::token::{Claims, Purpose, Sale, Side, Signer, idempotency_key};
 use ledger::{Cpm, Currency, Day, Draws};
 use openrtb::macros::{Place, Values, expand};
 use openrtb::response::{Bid, SeatBid};
@@ -172,6 +172,10 @@ fn impression_url(
         day: Day::default(),
         draws: Draws::default(),
         user: 0,
+        sale: Sale {
+            share_ppm: auction.seller.publisher.revenue_share_ppm,
+            allow_private: partner.allow_private(),
+        },
         exchange: seal.exchange,
         seat: offer.seat,
         advertiser: "",

@@ -8,13 +8,14 @@ use crate::http::{self, Answer, Problem};
 use bidder::notice::{Fields, Notice};
 use bidder::vast::EVENTS;
 use bytes::Bytes;
-use exchange::link::notice::Kind as Sent;
+use exchange::link::notice::{Kind as Sent, Notice as Sending};
 use hyper::body::Incoming;
 use hyper::header::{HeaderValue, LOCATION};
 use hyper::{Request, StatusCode};
 use ledger::event;
 use ledger::token::{Claims, Purpose, Side};
 use ledger::{Event, Outcome};
+use std::sync::Arc;
 
 /// A transparent GIF of one pixel.
 const PIXEL: &[u8] = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff!\xf9\x04\x01\0\0\0\0,\
@@ -104,26 +105,18 @@ fn playback(worker: &Worker, request: &Request<Incoming>) -> Result<bool, Proble
 }
 
 async fn sold(worker: &Worker, claims: &Claims<'_>) -> Result<(), Problem> {
-    let snapshot = worker.node.snapshot.load_full();
-    let share = snapshot
-        .market
-        .seller(claims.publisher)
-        .map(|s| s.publisher.revenue_share_ppm);
-    let share = share.ok_or_else(|| {
-        Problem::new(
-            StatusCode::BAD_REQUEST,
-            "t",
-            "the publisher of the token is not known",
-        )
-    })?;
-    let event: Event = exchange::billing::sale(claims, share, clock::unix_ms())
+    let event: Event = exchange::billing::sale(claims, clock::unix_ms())
         .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "t", error.to_string()))?;
     let outcome = super::record(worker, event).await?;
     // Once: a pixel that is loaded again bills nobody again.
-    if let (Outcome::Charged { .. }, Some(buyer)) = (outcome, snapshot.market.buyer(claims.partner))
-        && !claims.url.is_empty()
-    {
-        let bill = buyer.notice(Sent::Bill, claims.url.to_owned());
+    if matches!(outcome, Outcome::Charged { .. }) && !claims.url.is_empty() {
+        let snapshot = worker.node.snapshot.load();
+        let url = claims.url.to_owned();
+        let bill = match snapshot.market.buyer(claims.partner) {
+            Some(buyer) => buyer.notice(Sent::Bill, url),
+            // It was paused or archived since: what it bought is billed all the same.
+            None => Sending::new(Sent::Bill, url, claims.sale.allow_private, Arc::default()),
+        };
         worker.desk.outbox.put(bill);
     }
     Ok(())

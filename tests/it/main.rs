@@ -21,5 +21,6 @@ mod geo;
 mod live_change;
 mod node;
 mod notices;
+mod open_sales;
 mod statements;
 mod transport;
