@@ -10,10 +10,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// [`SMALL`] with one impression for each user and day.
 fn capped() -> String {
-    SMALL.replace(
-        "creatives = [\"cr_it\"]",
-        "creatives = [\"cr_it\"]\nfrequency = [{ max = 1, per = \"day\" }]",
-    )
+    capped_at(1)
+}
+
+/// [`SMALL`] with so many impressions for each user and day.
+fn capped_at(most: u32) -> String {
+    let rule = format!("creatives = [\"cr_it\"]\nfrequency = [{{ max = {most}, per = \"day\" }}]");
+    SMALL.replace("creatives = [\"cr_it\"]", &rule)
 }
 
 fn ask(node: &Node, id: &str) -> Answer {
@@ -73,6 +76,23 @@ fn a_lost_bid_gives_its_place_back_and_a_shown_one_keeps_it() {
     assert_eq!(metric(&node, "gavel_bids_total"), 2);
     let capped = "gavel_no_bids_total{reason=\"frequency_capped\"}";
     assert_eq!(metric(&node, capped), 2);
+}
+
+#[test]
+fn a_loss_that_contradicts_a_bill_gives_no_other_bids_place_back() {
+    let node = Node::start(&capped_at(2), "");
+    let shown = bid(&node, "shown");
+    let open = bid(&node, "open");
+    let mut client = node.client();
+    for told in [
+        notice(&shown, "burl", "2", ""),
+        notice(&shown, "lurl", "", "102"),
+    ] {
+        assert_eq!(client.get(&told).status, 200);
+    }
+    assert_eq!(ask(&node, "third").status, 204, "one is shown, one is open");
+    assert_eq!(client.get(&notice(&open, "lurl", "", "102")).status, 200);
+    assert_eq!(ask(&node, "fourth").status, 200);
 }
 
 #[test]
