@@ -1,7 +1,7 @@
 //! The maintenance thread: watches for changes, compiles, balances leases, and publishes what
 //! the data plane reads. It frees what nobody reads any more, so that no serving thread does.
 
-mod partners;
+pub(crate) mod partners;
 
 use self::partners::{caller, own_bidder, price_form};
 use crate::audience::Audience;
@@ -328,10 +328,14 @@ impl Publisher {
                 let day = Day(u32::try_from(days[*advertiser].day_number).unwrap_or_default());
                 let key = BudgetKey::CampaignDay(campaign, day).to_string();
                 let today = self.leases.state(&key);
-                today.map_or_else(CampaignDay::default, |state| CampaignDay {
-                    budget: Some(state.limit),
-                    spent: state.spent,
-                })
+                let total = self
+                    .leases
+                    .state(&BudgetKey::Campaign(campaign).to_string());
+                CampaignDay {
+                    budget: today.map(|state| state.limit),
+                    spent: today.map(|state| state.spent).unwrap_or_default(),
+                    total: total.map(|state| (state.limit, state.spent)),
+                }
             })
             .collect();
         let tick = Tick {

@@ -18,6 +18,7 @@ use crate::pod;
 use crate::reserve::{self, Holder, Offer, Runtime};
 use crate::respond::{self, Asked, Terms, Tokens, Winner};
 use crate::select::Selection;
+use crate::value::{self, Appraisal};
 use crate::{NoBid, Plan};
 use audience::{KeySeed, Lookup};
 use bumpalo::Bump;
@@ -49,6 +50,8 @@ pub struct Snapshot<'s> {
     pub rates: Option<&'s RateTable>,
     /// The exchange that calls.
     pub exchange: &'s Exchange,
+    /// What this impression is worth to line items that bid a value, where anything says so.
+    pub appraisal: Option<&'s Appraisal>,
     /// What is accepted.
     pub limits: Limits,
 }
@@ -151,7 +154,7 @@ pub fn candidates(
     snapshot: &Snapshot<'_>,
     work: &mut Work,
 ) -> Result<u32, NoBid> {
-    select(request, snapshot, work)?;
+    select(request, snapshot, work, Draw(0))?;
     let counts = work.selection.words.iter().map(|word| word.count_ones());
     Ok(counts.sum())
 }
@@ -165,7 +168,8 @@ fn buy(
     out: &mut Vec<u8>,
 ) -> Result<Decided, NoBid> {
     in_time(request, snapshot.exchange)?;
-    select(request, snapshot, work)?;
+    let draw = Draw(seed);
+    select(request, snapshot, work, draw)?;
     work.rules
         .read(request, snapshot.catalog, snapshot.exchange)?;
     let now_s = u32::try_from(now_ms / 1_000).unwrap_or_default();
@@ -175,7 +179,6 @@ fn buy(
         expires_at: now_s.saturating_add(snapshot.exchange.reservation_s),
         test: request.test.is_some_and(Flag::is_set),
     };
-    let draw = Draw(seed);
     let mut progress = Progress::new(Comparison::new(request, snapshot));
     work.winners.clear();
     offers::by_deals(request, snapshot.catalog, &mut work.selection.words)?;
@@ -360,16 +363,23 @@ fn in_time(request: &BidRequest<'_>, exchange: &Exchange) -> Result<(), NoBid> {
 }
 
 /// The line items that are targeted at the request.
-fn select(request: &BidRequest<'_>, snapshot: &Snapshot<'_>, work: &mut Work) -> Result<(), NoBid> {
+fn select(
+    request: &BidRequest<'_>,
+    snapshot: &Snapshot<'_>,
+    work: &mut Work,
+    draw: Draw,
+) -> Result<(), NoBid> {
     let Snapshot {
         catalog,
         plan,
         audience,
         seed,
         exchange,
+        appraisal,
         ..
     } = snapshot;
-    if plan.active_line_items() == 0 {
+    let counted = plan.counts(draw);
+    if plan.active_line_items() == 0 && !counted {
         return Err(NoBid::NothingActive);
     }
     let Work {
@@ -378,8 +388,25 @@ fn select(request: &BidRequest<'_>, snapshot: &Snapshot<'_>, work: &mut Work) ->
         ..
     } = work;
     features.read(request, &exchange.id, &catalog.index, audience, *seed);
-    let any = selection.run(&catalog.index, &plan.active, features, &catalog.groups);
-    if any { Ok(()) } else { Err(NoBid::NotTargeted) }
+    if !counted {
+        let any = selection.run(&catalog.index, &plan.active, features, &catalog.groups);
+        return if any { Ok(()) } else { Err(NoBid::NotTargeted) };
+    }
+    selection.run(&catalog.index, &plan.eligible, features, &catalog.groups);
+    plan.traffic.count(&selection.words, |at| {
+        value::of(&catalog.items[at as usize], at, *appraisal).is_some()
+    });
+    // What is left is the same as if only these had been asked for.
+    let pairs = selection.words.iter_mut().zip(&plan.active);
+    let any = pairs.fold(0, |any, (word, active)| {
+        *word &= active;
+        any | *word
+    });
+    match (any, plan.active_line_items()) {
+        (1.., _) => Ok(()),
+        (0, 0) => Err(NoBid::NothingActive),
+        (0, 1..) => Err(NoBid::NotTargeted),
+    }
 }
 
 #[cfg(test)]

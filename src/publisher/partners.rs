@@ -31,7 +31,7 @@ pub(super) fn own_bidder(exchange: &str) -> exchange::catalog::Partner {
 }
 
 /// The settings of an exchange that calls the bidder.
-pub(super) fn caller(seller: &Seller, price: Form) -> Exchange {
+pub(crate) fn caller(seller: &Seller, price: Form) -> Exchange {
     let settings = &seller.settings;
     Exchange {
         billable: match settings.billable_event {

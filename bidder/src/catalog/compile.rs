@@ -4,7 +4,8 @@
 
 use super::shown::display;
 use super::{
-    Creative, Display, Format, Input, Invalid, LineItem, Pacing, PodPosition, Rotation, Targeting,
+    Creative, Display, Format, Input, Invalid, LineItem, Pacing, PodPosition, Rotation, Strategy,
+    Targeting,
 };
 use crate::bits::Set;
 use crate::index::{Builder, Groups, Index, slot};
@@ -12,7 +13,7 @@ use crate::markup::Parts;
 use crate::permit::Blocks;
 use audience::SegmentId;
 use foldhash::fast::FixedState;
-use ledger::{BudgetPath, Cpm, Currency, Draws};
+use ledger::{BudgetPath, BudgetSlot, Cpm, Currency, Draws, Micros};
 use std::collections::HashMap;
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
@@ -65,6 +66,48 @@ pub(crate) struct Flight {
     pub(crate) start_ms: i64,
     pub(crate) end_ms: i64,
     pub(crate) pacing: Pacing,
+    /// Hours in which any of its active line items may bid.
+    pub(crate) hours: super::Hours,
+    /// The most that one impression of any of them can cost.
+    pub(crate) most: Micros,
+    /// Whether any of them bids a value, and whether any has a fixed price.
+    pub(crate) bids: (bool, bool),
+    /// Its budget of the day, or else its total, among the leases.
+    pub(crate) paced: Option<BudgetSlot>,
+}
+
+impl Flight {
+    fn new(one: &super::Campaign, advertiser: u32) -> Self {
+        Self {
+            id: Arc::from(&*one.id),
+            advertiser,
+            start_ms: one.start_ms,
+            end_ms: one.end_ms,
+            pacing: one.pacing,
+            hours: super::Hours::NONE,
+            most: Micros(0),
+            bids: (false, false),
+            paced: None,
+        }
+    }
+
+    /// Takes a line item of the campaign into account.
+    fn add(&mut self, item: &Item) {
+        if !item.active {
+            return;
+        }
+        self.hours = self.hours.or(item.hours);
+        self.most = self.most.max(item.max_cpm.most_per_impression());
+        match item.strategy {
+            Strategy::Value => self.bids.0 = true,
+            Strategy::FixedCpm => self.bids.1 = true,
+        }
+        if item.draws.day || item.draws.campaign {
+            // The narrowest budget comes first.
+            let at = usize::from(item.draws.line_item);
+            self.paced = item.budget.slots().get(at).copied();
+        }
+    }
 }
 
 /// A line item.
@@ -77,6 +120,7 @@ pub(crate) struct Item {
     /// Place in the catalog's currencies.
     pub(crate) currency: u32,
     pub(crate) active: bool,
+    pub(crate) strategy: Strategy,
     pub(crate) max_cpm: Cpm,
     pub(crate) daily_cap: Option<u16>,
     pub(crate) hours: super::Hours,
@@ -140,15 +184,9 @@ impl Catalog {
                 competitive: labels.of(&one.competitive),
             })
             .collect();
-        let flights: Box<[Flight]> = campaigns
+        let mut flights: Box<[Flight]> = campaigns
             .iter()
-            .map(|one| Flight {
-                id: Arc::from(&*one.id),
-                advertiser: advertiser_at[&one.advertiser],
-                start_ms: one.start_ms,
-                end_ms: one.end_ms,
-                pacing: one.pacing,
-            })
+            .map(|one| Flight::new(one, advertiser_at[&one.advertiser]))
             .collect();
         line_items.sort_by_cached_key(|one| {
             let flight = &flights[campaign_at[&one.campaign] as usize];
@@ -169,11 +207,13 @@ impl Catalog {
             let campaign = campaign_at[&one.campaign];
             let advertiser = flights[campaign as usize].advertiser;
             let currency = payers[advertiser as usize].currency;
-            items.push(Item {
+            let item = Item {
                 rotation: turns,
                 deals: own_deals,
                 ..item(one, campaign, (advertiser, currency), fitting)
-            });
+            };
+            flights[campaign as usize].add(&item);
+            items.push(item);
             groups.push(own);
         }
         let mut known = Parts::default();
@@ -213,6 +253,11 @@ impl Catalog {
     /// How many line items there are.
     pub fn line_items(&self) -> usize {
         self.items.len()
+    }
+
+    /// Ids of the line items, by their place in the catalog.
+    pub fn line_item_ids(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.items.iter().map(|one| &*one.id)
     }
 
     /// Ids of the campaigns, in the order of the input.
@@ -269,6 +314,7 @@ fn item(
         advertiser,
         currency,
         active: one.active,
+        strategy: one.strategy,
         max_cpm: one.max_cpm,
         daily_cap: one.daily_cap,
         hours: one.targeting.hours,

@@ -3,7 +3,7 @@
 
 use super::{Snapshot, Work};
 use crate::bits::Ones;
-use crate::catalog::{Bound, Catalog, Item, Turns};
+use crate::catalog::{Bound, Catalog, Item, Strategy, Turns};
 use crate::draw::{Draw, Subject};
 use crate::index::Dimension;
 use crate::nobid::Closest;
@@ -170,7 +170,11 @@ impl<'a> Auction<'_, '_, 'a> {
         if item.daily_cap.is_some() && self.user.is_none() {
             return Err(NoBid::UnknownUser);
         }
-        let threshold = plan.participation[item.campaign as usize];
+        let control = plan.controls[item.campaign as usize];
+        let threshold = match item.strategy {
+            Strategy::Value => control.valued,
+            Strategy::FixedCpm => control.fixed,
+        };
         if !pace::takes_part(threshold, item.campaign, self.draw) {
             return Err(NoBid::Paced);
         }
@@ -207,7 +211,8 @@ impl<'a> Auction<'_, '_, 'a> {
                 .ok_or(NoBid::CurrencyNotAllowed)?,
             None => self.rules.floor(imp, item, display, money)?,
         };
-        let worth = shade::price(value::of(item), floor).ok_or(NoBid::BelowFloor)?;
+        let value = self.value(item, at).ok_or(NoBid::BelowFloor)?;
+        let worth = shade::price(value, floor).ok_or(NoBid::BelowFloor)?;
         // The floor of a deal at a fixed price is that price (section 3.2.12).
         let fixed = deal.is_some_and(|deal| deal.at == Some(FIXED_PRICE)) && floor > Cpm(0);
         let price = if fixed { floor } else { worth };
@@ -228,6 +233,15 @@ impl<'a> Auction<'_, '_, 'a> {
             creative,
             price,
             form,
+        })
+    }
+
+    /// What the line item would pay now: the value that it bids, paced, or its fixed price.
+    fn value(&self, item: &Item, at: u32) -> Option<Cpm> {
+        let value = value::of(item, at, self.snapshot.appraisal)?;
+        Some(match item.strategy {
+            Strategy::Value => self.snapshot.plan.controls[item.campaign as usize].scale(value),
+            Strategy::FixedCpm => value,
         })
     }
 

@@ -4,7 +4,7 @@
 use audience::{Generation, KeySeed, Lookup};
 use bidder::catalog::{
     Advertiser, Assets, Campaign, Catalog, Creative, Data, Delivery, File, Format, Image, Input,
-    LineItem, Media, Pacing, Rotation, Targeting, Template, Video,
+    LineItem, Media, Pacing, Rotation, Strategy, Targeting, Template, Video,
 };
 use bidder::plan::{CampaignDay, LocalTime, Tick};
 use bidder::{Exchange, FrequencyCaps, Links, Pacers, Plan, Runtime, Snapshot};
@@ -145,6 +145,7 @@ impl Market {
             rates: Some(&self.rates),
             exchange: &self.exchange,
             limits: openrtb::Limits::default(),
+            appraisal: None,
         }
     }
 
@@ -214,6 +215,7 @@ fn input(book: &Book) -> (Input, Facts) {
                     id: format!("li_{owner}"),
                     campaign: format!("cmp_{name}"),
                     active: true,
+                    strategy: Strategy::FixedCpm,
                     max_cpm: Cpm(price * 1_000_000),
                     targeting: Targeting::default(),
                     daily_cap: None,
