@@ -88,7 +88,8 @@ fn a_required_asset_that_is_missing_means_no_answer() {
 
 #[test]
 fn both_styles_of_trackers_are_spoken() {
-    let asked = |trackers: Value| json!({"assets": [{"id": 1, "title": {"len": 9}}], "eventtrackers": trackers});
+    let title = json!({"id": 1, "title": {"len": 9}});
+    let asked = |trackers: Value| json!({"assets": [title], "eventtrackers": trackers});
     let styles = |trackers: Value| {
         let given = answer(&asked(trackers), None).unwrap();
         (given["eventtrackers"].clone(), given["imptrackers"].clone())
