@@ -11,6 +11,7 @@ use crate::shutdown::Shutdown;
 use anyhow::{Context, Result, bail};
 use control::api::{Format, Hooks, Settings as ApiSettings};
 use control::fault::Fault;
+use exchange::link::notice::{self, Inbox, Journal, Post};
 use jiff::Timestamp;
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -35,6 +36,8 @@ pub struct Serving {
     pub node: Arc<Node>,
     shutdown: Shutdown,
     threads: Vec<JoinHandle<()>>,
+    notices_end: Shutdown,
+    notices: JoinHandle<()>,
     ledger: JoinHandle<()>,
 }
 
@@ -126,6 +129,7 @@ impl Serving {
         let Started {
             node,
             inbox,
+            journal,
             ledger,
         } = Node::start(settings)?;
         let shutdown = Shutdown::default();
@@ -137,8 +141,6 @@ impl Serving {
         threads.push(spawn("publisher", move || {
             publisher.run(&woken, &stop, report);
         })?);
-        let stop = shutdown.clone();
-        threads.push(spawn("notices", move || send_notices(inbox, &stop))?);
         let (stop, fetcher) = (shutdown.clone(), Arc::clone(&node));
         threads.push(spawn("floors", move || {
             crate::floors::run(&fetcher, &stop);
@@ -157,6 +159,12 @@ impl Serving {
             serve_control(control_listener, router, &stop);
         })?);
         wait_until_ready(&node)?;
+        // Notices of an earlier run are counted with their partners, which are known by now.
+        let notices_end = Shutdown::default();
+        let (sending, stop) = (Arc::clone(&node), notices_end.clone());
+        let notices = spawn("notices", move || {
+            send_notices(&sending, inbox, journal, &stop);
+        })?;
         Ok(Self {
             data,
             control,
@@ -164,17 +172,22 @@ impl Serving {
             node,
             shutdown,
             threads,
+            notices_end,
+            notices,
             ledger,
         })
     }
 
-    /// Stops: listeners and maintenance first, the ledger last.
+    /// Stops: listeners and maintenance first, then the notices, the ledger last.
     pub fn stop(self) {
         self.shutdown.begin();
         for thread in self.threads {
             // A thread that panicked has said so; the others are stopped all the same.
             let _ = thread.join();
         }
+        // Nobody queues notices any more: what is left is kept for the next run.
+        self.notices_end.begin();
+        let _ = self.notices.join();
         self.node.writer.stop();
         let _ = self.ledger.join();
     }
@@ -206,14 +219,23 @@ fn report(error: &anyhow::Error) {
     eprintln!("gavel: {error:#}");
 }
 
-fn send_notices(inbox: exchange::link::notice::Inbox, shutdown: &Shutdown) {
+fn send_notices(node: &Node, inbox: Inbox, journal: Journal, shutdown: &Shutdown) {
+    let post = Post {
+        clock: crate::data_plane::MonotonicClock,
+        unix_ms: clock::unix_ms,
+        counts: |partner: &str| {
+            let market = &node.snapshot.load().market;
+            let buyer = market.buyer(partner)?;
+            Some(Arc::clone(&buyer.live.deliveries))
+        },
+        trust: node.trust.clone(),
+        journal,
+    };
     let local = tokio::task::LocalSet::new();
-    local.block_on(&server::thread_runtime(), async {
-        tokio::select! {
-            () = exchange::link::notice::send(inbox, crate::data_plane::MonotonicClock) => {}
-            () = shutdown.wait() => {}
-        }
-    });
+    local.block_on(
+        &server::thread_runtime(),
+        notice::send(inbox, post, shutdown.wait()),
+    );
 }
 
 fn serve_control(listener: std::net::TcpListener, router: axum::Router, shutdown: &Shutdown) {

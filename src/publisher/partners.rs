@@ -27,6 +27,7 @@ pub(super) fn own_bidder(exchange: &str) -> exchange::catalog::Partner {
         sizes: Vec::new(),
         countries: Vec::new(),
         excluded_countries: Vec::new(),
+        treatment: exchange::catalog::Treatment::default(),
     }
 }
 

@@ -22,5 +22,6 @@ mod live_change;
 mod node;
 mod notices;
 mod open_sales;
+mod partners;
 mod statements;
 mod transport;
