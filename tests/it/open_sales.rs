@@ -52,11 +52,16 @@ fn a_publisher_earns_its_share_of_then_also_where_it_sells_no_more() {
         answer.status == 204
     });
     assert_eq!(node.client().get(&pixel).status, 200);
-    let arguments = ["statement", "--config", "gavel.toml", "--account", "pub_it"];
+    let account = ["--account", "pub_it", "--format", "json"];
+    let arguments = [&["statement", "--config", "gavel.toml"], &account[..]].concat();
     let said = gavel(&node.folder, &arguments);
-    let text = String::from_utf8_lossy(&said.stdout).into_owned();
+    let sheet: serde_json::Value = serde_json::from_slice(&said.stdout).unwrap();
+    let line = &sheet["lines"][0];
     // Of 2.00 per thousand, 80 per cent.
-    assert!(text.contains("net 0.0016"), "{text}");
+    assert_eq!(
+        (&line["gross"], &line["net"]),
+        (&json!("0.002"), &json!("0.0016"))
+    );
 }
 
 #[test]
