@@ -147,7 +147,17 @@ fn serve(settings: Settings) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(interrupted())?;
+    runtime.block_on(async {
+        let hangup = tokio::signal::unix::SignalKind::hangup();
+        let mut hangup = tokio::signal::unix::signal(hangup)?;
+        let mut ended = std::pin::pin!(interrupted());
+        loop {
+            tokio::select! {
+                ended = &mut ended => return ended,
+                _ = hangup.recv() => serving.reload(),
+            }
+        }
+    })?;
     serving.stop();
     Ok(ExitCode::SUCCESS)
 }

@@ -62,6 +62,8 @@ pub struct Node {
     pub links: Links,
     /// What is known of categories.
     pub taxonomies: Taxonomies,
+    /// Somebody asks that everything be read again: resources, audience, rates, price keys.
+    pub reread: AtomicBool,
     published: AtomicBool,
     /// Held as long as the node lives; the system frees it however the node ends.
     _lock: File,
@@ -140,6 +142,7 @@ impl Node {
             floor_feeds: Feeds::default(),
             resources: Arc::new(resources),
             _lock: lock,
+            reread: AtomicBool::new(false),
             published: AtomicBool::new(false),
             settings,
         };

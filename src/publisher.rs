@@ -27,6 +27,7 @@ use ledger::{BudgetKey, Day, RateTable};
 use metrics::gauge;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -122,6 +123,10 @@ impl Publisher {
         let now = Timestamp::from_millisecond(clock::unix_ms())?;
         if !self.node.writer.is_healthy() {
             self.reopen()?;
+        }
+        if self.node.reread.swap(false, Ordering::AcqRel) {
+            self.generation = None;
+            (self.audience_due, self.rates_due) = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
         }
         let generation = self.node.resources.generation()?;
         let heard = self.listen(now)?;

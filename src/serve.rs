@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -34,6 +35,7 @@ pub struct Serving {
     pub new_admin_key: Option<String>,
     /// The node.
     pub node: Arc<Node>,
+    hooks: Arc<NodeHooks>,
     shutdown: Shutdown,
     threads: Vec<JoinHandle<()>>,
     notices_end: Shutdown,
@@ -62,6 +64,7 @@ impl Hooks for NodeHooks {
     }
 
     fn reload(&self) -> Result<(), Vec<Fault>> {
+        self.node.reread.store(true, Ordering::Release);
         self.on_change();
         Ok(())
     }
@@ -153,7 +156,8 @@ impl Serving {
             admin_sha256: vec![control::access::hash(admin_key.as_bytes())],
             ..ApiSettings::default()
         };
-        let router = control::api::router(Arc::clone(&node.resources), hooks, api);
+        let served: Arc<dyn Hooks> = Arc::clone(&hooks) as Arc<dyn Hooks>;
+        let router = control::api::router(Arc::clone(&node.resources), served, api);
         let stop = shutdown.clone();
         threads.push(spawn("control", move || {
             serve_control(control_listener, router, &stop);
@@ -170,12 +174,20 @@ impl Serving {
             control,
             new_admin_key,
             node,
+            hooks,
             shutdown,
             threads,
             notices_end,
             notices,
             ledger,
         })
+    }
+
+    /// Reads resources, audience, rates and price keys again, off the bid path. The configuration
+    /// file is read at the start only.
+    pub fn reload(&self) {
+        // Faults are told by the publisher; what was published stays in use.
+        let _ = self.hooks.reload();
     }
 
     /// Stops: listeners and maintenance first, then the notices, the ledger last.

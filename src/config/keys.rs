@@ -52,8 +52,8 @@ pub(super) const KEYS: &[Key] = &[
     key(
         "data.header_timeout_ms",
         Kind::Integer(100, 600_000),
-        "5000",
-        "Time in which a client must send its request line and headers.",
+        "30000",
+        "Time in which a client must send its request line and headers, and for which a connection may be idle.",
     ),
     key(
         "data.body_timeout_ms",
