@@ -175,11 +175,13 @@ where
                 Some(_) => notice.count(&self.counters, NoticeEvent::Dropped),
             }
         }
+        for notice in &fresh {
+            notice.count(&self.counters, NoticeEvent::Queued);
+        }
         if !sales.is_empty() {
             fresh.extend(self.keep(sales, now_ms));
         }
         for notice in fresh {
-            notice.count(&self.counters, NoticeEvent::Queued);
             self.enqueue(notice, now_ms);
         }
         self.pump();
@@ -202,6 +204,10 @@ where
         self.settled.clear();
         let mut new = Vec::with_capacity(sales.len());
         for ((mut notice, _, kept), place) in sales.into_iter().zip(places) {
+            // Before it is acknowledged: who has the answer finds it among those to come.
+            if place.is_some() {
+                notice.count(&self.counters, NoticeEvent::Queued);
+            }
             // Whoever reported the impression may have gone; the notice goes out all the same.
             let _ = kept.send(());
             if place.is_some() {
