@@ -20,6 +20,7 @@ use exchange::{
 use ledger::token::Signer;
 use ledger::{Cpm, Currency, RateTable};
 use load_tests::corpus::{self, Kind, Options};
+use openrtb::reshape::Shape;
 use openrtb::{BidRequest, BidResponse, Encode, Keep, Limits, Scratch};
 use std::cell::RefCell;
 use std::hint::black_box;
@@ -63,6 +64,7 @@ fn market() -> Market {
         sizes: Vec::new(),
         countries: Vec::new(),
         excluded_countries: Vec::new(),
+        treatment: exchange::catalog::Treatment::default(),
     };
     let catalog = Catalog {
         publishers: vec![publisher],
@@ -194,6 +196,17 @@ fn phases(criterion: &mut Criterion) {
             black_box(&out);
         });
     });
+    // What a partner of the older version costs on top: the written request, copied anew.
+    let (shape, mut older) = (Shape::to_2_5(), Vec::with_capacity(8192));
+    out.clear();
+    request.encode(&mut out);
+    criterion.bench_function("auction/view_to_2_5", |bencher| {
+        bencher.iter(|| {
+            older.clear();
+            shape.apply(black_box(&out), &mut older);
+            black_box(&older);
+        });
+    });
 }
 
 fn whole(criterion: &mut Criterion) {
@@ -212,7 +225,7 @@ fn whole(criterion: &mut Criterion) {
         signer: Arc::new(Signer::new(&[(1, [7; 32])])),
         counters,
         outbox,
-        links: Links::new(1),
+        links: Links::new(1, exchange::link::Trust::default()),
         spare: RefCell::default(),
     };
     let call = Call {

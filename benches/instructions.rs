@@ -38,13 +38,18 @@ fn main() {
 
 fn decision(rounds: usize) {
     const USERS: u64 = 10_000;
+    /// Open bids end in batches, so that the table of reservations never fills.
+    const SETTLE_EVERY: u64 = 4_096;
     let market = Market::new(10_000, USERS);
     let (snapshot, runtime) = (market.snapshot(), market.runtime());
     let bodies = market::requests(1_024, USERS);
     let mut scratch = DecisionScratch::default();
     let mut out = Vec::with_capacity(16 * 1024);
     let mut bids = 0;
-    for (body, seed) in bodies.iter().cycle().zip(0..).take(rounds) {
+    for (body, seed) in bodies.iter().cycle().zip(1_u64..).take(rounds) {
+        if seed.is_multiple_of(SETTLE_EVERY) {
+            market.settle();
+        }
         let now = (NOW_MS, seed);
         let decided = decide(
             body.as_bytes(),

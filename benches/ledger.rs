@@ -12,7 +12,7 @@
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ledger::event::Kind;
 use ledger::store::{Budget, Funding, SqliteStore, Store};
-use ledger::token::{Claims, Purpose, Side, Signer, idempotency_key};
+use ledger::token::{Claims, Purpose, Sale, Side, Signer, idempotency_key};
 use ledger::{
     Book, BudgetPath, BudgetSlot, Cpm, Currency, Day, Draws, Event, Micros, ReservationId,
     Reservations,
@@ -89,6 +89,7 @@ fn claims(line_item: &str, number: u64) -> Claims<'_> {
     let mut key = idempotency_key(Side::Bidder, "demo", "auction", "1", "bid");
     key[..8].copy_from_slice(&auction);
     Claims {
+        sale: Sale::default(),
         side: Side::Bidder,
         expires_at: NOW_S + 86_400,
         key,

@@ -56,6 +56,7 @@ impl Buying {
             rates: Some(&snapshot.rates),
             exchange,
             limits: node.settings.limits,
+            appraisal: None,
         };
         let runtime = Runtime {
             reservations: &snapshot.purse.reservations,

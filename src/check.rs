@@ -31,6 +31,9 @@ pub fn files(settings: &Settings) -> Vec<String> {
         given("geo.database", settings.geo_database.as_deref(), |file| {
             node::read_geo(file).map(drop)
         }),
+        given("exchange.ca_file", settings.ca_file.as_deref(), |file| {
+            node::read_trust(file).map(drop)
+        }),
         given(
             "bidder.price_keys",
             settings.price_keys.as_deref(),

@@ -12,6 +12,7 @@ use crate::http::{self, Answer, Problem};
 use crate::node::Node;
 use crate::telemetry::Endpoint;
 use hyper::body::Incoming;
+use hyper::header::{ALLOW, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use ledger::token::{Claims, Purpose, Rejected};
 use ledger::{Event, Outcome, Refusal};
@@ -43,7 +44,7 @@ async fn route(
         let answer = if post {
             bid::answer(worker, exchange, request).await
         } else {
-            not_allowed("POST")
+            Ok(not_allowed("POST"))
         };
         return (&telemetry.bid, answer);
     }
@@ -51,14 +52,14 @@ async fn route(
         let answer = if post {
             auction::answer(worker, request).await
         } else {
-            not_allowed("POST")
+            Ok(not_allowed("POST"))
         };
         return (&telemetry.auction, answer);
     }
     if let Some(kind) = path.strip_prefix("/n/") {
         let answer = match notice::kind(kind) {
             None => not_found(&path),
-            Some(_) if !post && !get => not_allowed("GET, POST"),
+            Some(_) if !post && !get => Ok(not_allowed("GET, POST")),
             Some(kind) => notice::answer(worker, kind, &request).await,
         };
         return (&telemetry.notice, answer);
@@ -66,7 +67,7 @@ async fn route(
     if let Some(kind) = path.strip_prefix("/t/") {
         let answer = match track::Kind::of(kind) {
             None => not_found(&path),
-            Some(_) if !post && !get => not_allowed("GET, POST"),
+            Some(_) if !post && !get => Ok(not_allowed("GET, POST")),
             Some(kind) => track::answer(worker, kind, &request).await,
         };
         return (&telemetry.track, answer);
@@ -97,13 +98,13 @@ fn not_found(path: &str) -> Result<Answer, Problem> {
     ))
 }
 
-fn not_allowed(allowed: &str) -> Result<Answer, Problem> {
+fn not_allowed(allowed: &'static str) -> Answer {
     let detail = format!("this endpoint takes {allowed}");
-    Err(Problem::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "method",
-        detail,
-    ))
+    let mut answer = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", detail).answer();
+    // Required of this status (RFC 9110, section 15.5.6).
+    let headers = answer.headers_mut();
+    headers.insert(ALLOW, HeaderValue::from_static(allowed));
+    answer
 }
 
 /// The token of a notice or tracking URL.

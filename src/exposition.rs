@@ -2,15 +2,19 @@
 //! written as Prometheus text. Label sets are closed, but for the names of partners, which the
 //! operator gives.
 
+mod partners;
+
 use crate::node::Node;
-use exchange::counters::{Label, Tally};
+use exchange::counters::{Label, NoticeEvent, Tally};
 use metrics::{Counter, counter, describe_counter, describe_gauge, gauge};
 
 /// The Prometheus text of a node.
 pub fn render(node: &Node) -> String {
     exchange(node);
     bidder(node);
-    node.telemetry.render()
+    let mut text = node.telemetry.render();
+    partners::times(node, &mut text);
+    text
 }
 
 /// Says what the numbers are, once at start.
@@ -33,13 +37,10 @@ pub fn describe() {
         "Bids that the exchange rejected or that lost, by reason."
     );
     describe_counter!(
-        "gavel_partner_notices_total",
-        "Notices to partners by what became of them."
+        "gavel_notice_journal_failures_total",
+        "Times that the journal of notices could not be written or read."
     );
-    describe_counter!(
-        "gavel_partner_events_total",
-        "What became of each partner in auctions."
-    );
+    partners::describe();
     describe_counter!("gavel_bids_total", "Bids that the bidder made.");
     describe_counter!(
         "gavel_no_bids_total",
@@ -99,17 +100,9 @@ fn exchange(node: &Node) {
         &counters.losses,
         |label| counter!("gavel_bids_lost_total", "reason" => label),
     );
-    copy(
-        &counters.notices,
-        |label| counter!("gavel_partner_notices_total", "event" => label),
-    );
-    for buyer in node.snapshot.load().market.buyers() {
-        let partner = buyer.partner.id.to_string();
-        copy(
-            &buyer.events,
-            |label| counter!("gavel_partner_events_total", "partner" => partner.clone(), "event" => label),
-        );
-    }
+    let failed = counters.notices.get(NoticeEvent::JournalFailed);
+    counter!("gavel_notice_journal_failures_total").absolute(failed);
+    partners::count(node);
 }
 
 fn bidder(node: &Node) {

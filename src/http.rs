@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use flate2::Compression;
-use flate2::read::GzDecoder;
+use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
@@ -156,9 +156,17 @@ fn accepts_gzip(headers: &HeaderMap) -> bool {
     accepted.is_some_and(|value| {
         value.split(',').any(|coding| {
             let mut parts = coding.split(';').map(str::trim);
-            parts.next() == Some("gzip") && !parts.any(|part| part == "q=0")
+            let named = parts.next().is_some_and(|name| is_gzip(name.as_bytes()));
+            named && !parts.any(refuses)
         })
     })
+}
+
+/// Whether a parameter is the weight 0, with up to three decimals (RFC 9110, section 12.4.2).
+fn refuses(parameter: &str) -> bool {
+    let weight = parameter.strip_prefix(['q', 'Q']);
+    let weight = weight.and_then(|rest| rest.strip_prefix('='));
+    weight.is_some_and(|weight| ["0", "0.", "0.0", "0.00", "0.000"].contains(&weight))
 }
 
 fn gzip(body: &[u8]) -> Option<Vec<u8>> {
@@ -188,8 +196,9 @@ pub async fn read_body(
         Problem::new(StatusCode::REQUEST_TIMEOUT, "body", detail)
     })??;
     match headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes) {
-        None | Some(b"" | b"identity") => Ok(()),
-        Some(b"gzip") => gunzip(out, limit),
+        None | Some(b"") => Ok(()),
+        Some(coding) if coding.eq_ignore_ascii_case(b"identity") => Ok(()),
+        Some(coding) if is_gzip(coding) => gunzip(out, limit),
         Some(other) => {
             let detail = format!(
                 "expected gzip or no coding, found {:?}",
@@ -202,6 +211,11 @@ pub async fn read_body(
             ))
         }
     }
+}
+
+/// Names of codings know no case, and `x-gzip` is an old name of gzip (RFC 9110, section 8.4.1).
+fn is_gzip(coding: &[u8]) -> bool {
+    coding.eq_ignore_ascii_case(b"gzip") || coding.eq_ignore_ascii_case(b"x-gzip")
 }
 
 async fn gather(mut body: Incoming, limit: usize, out: &mut Vec<u8>) -> Result<(), Problem> {
@@ -225,7 +239,7 @@ async fn gather(mut body: Incoming, limit: usize, out: &mut Vec<u8>) -> Result<(
 
 fn gunzip(body: &mut Vec<u8>, limit: usize) -> Result<(), Problem> {
     let mut plain = Vec::with_capacity(body.len() * 4);
-    let read = GzDecoder::new(body.as_slice())
+    let read = MultiGzDecoder::new(body.as_slice())
         .take(limit as u64 + 1)
         .read_to_end(&mut plain);
     match read {
@@ -308,7 +322,16 @@ mod tests {
         assert!(accepts("gzip"));
         assert!(accepts("br, gzip;q=0.5"));
         assert!(!accepts("br"));
-        assert!(!accepts("gzip;q=0"));
+        assert!(accepts("GZIP"));
+        assert!(accepts("x-gzip"));
+        for refused in [
+            "gzip;q=0",
+            "gzip; q=0.0",
+            "gzip;Q=0.000",
+            "identity;q=1, gzip;q=0.",
+        ] {
+            assert!(!accepts(refused), "{refused}");
+        }
     }
 
     #[test]
@@ -319,5 +342,16 @@ mod tests {
         gunzip(&mut fine, 10).unwrap();
         assert_eq!(fine, b"{}");
         assert_eq!(gunzip(&mut b"no".to_vec(), 10).unwrap_err().status, 400);
+    }
+
+    #[test]
+    fn a_body_of_several_gzip_members_is_one_body() {
+        let members = [&b"{\"id\":"[..], b"1}"].map(|part| gzip(part).unwrap());
+        let mut body = members.concat();
+        gunzip(&mut body, 100).unwrap();
+        assert_eq!(body, b"{\"id\":1}");
+        let mut torn = members.concat();
+        torn.truncate(torn.len() - 9);
+        assert_eq!(gunzip(&mut torn, 100).unwrap_err().status, 400);
     }
 }

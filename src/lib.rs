@@ -22,6 +22,7 @@ pub mod resources;
 pub mod serve;
 pub mod server;
 pub mod shutdown;
+pub mod simulate;
 pub mod snapshot;
 pub mod statement;
 pub mod telemetry;

@@ -69,6 +69,8 @@ enum Command {
         #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8081", value_parser = address)]
         control: SocketAddr,
     },
+    /// Run the bidder in virtual time over a recorded stream of auctions.
+    Simulate(#[command(flatten)] Box<gavel::simulate::Options>),
     /// Print the billing statement of an account, computed twice.
     Statement(StatementArguments),
     /// Close a month: its statements stand from then on.
@@ -105,6 +107,10 @@ fn main() -> ExitCode {
             control,
         }),
         Command::Serve { config } => settings(&config).and_then(serve),
+        Command::Simulate(options) => gavel::simulate::command(&options).map(|said| {
+            say(&said);
+            ExitCode::SUCCESS
+        }),
         Command::Statement(told) => report(&told.config, |settings| told.run(settings)),
         Command::Close(told) => report(&told.config, |settings| told.run(settings)),
         Command::Adjust(told) => report(&told.config, |settings| told.run(settings)),
@@ -141,7 +147,17 @@ fn serve(settings: Settings) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(interrupted())?;
+    runtime.block_on(async {
+        let hangup = tokio::signal::unix::SignalKind::hangup();
+        let mut hangup = tokio::signal::unix::signal(hangup)?;
+        let mut ended = std::pin::pin!(interrupted());
+        loop {
+            tokio::select! {
+                ended = &mut ended => return ended,
+                _ = hangup.recv() => serving.reload(),
+            }
+        }
+    })?;
     serving.stop();
     Ok(ExitCode::SUCCESS)
 }

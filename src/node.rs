@@ -16,7 +16,8 @@ use bidder::{FrequencyCaps, Links};
 use control::resource::Resource;
 use exchange::counters::Counters;
 use exchange::enrich::GeoDatabase;
-use exchange::link::notice::{self, Inbox, Outbox};
+use exchange::link::Trust;
+use exchange::link::notice::{self, Inbox, Journal, Outbox};
 use ledger::store::{SqliteStore, Store};
 use ledger::token::Signer;
 use ledger::writer::Writer;
@@ -43,6 +44,8 @@ pub struct Node {
     pub snapshot: ArcSwap<Snapshot>,
     /// The ledger's writer.
     pub writer: Writer,
+    /// Whom encrypted calls to partners trust.
+    pub trust: Trust,
     /// Where notices to partners go.
     pub outbox: Outbox,
     /// The exchange's counters.
@@ -59,6 +62,8 @@ pub struct Node {
     pub links: Links,
     /// What is known of categories.
     pub taxonomies: Taxonomies,
+    /// Somebody asks that everything be read again: resources, audience, rates, price keys.
+    pub reread: AtomicBool,
     published: AtomicBool,
     /// Held as long as the node lives; the system frees it however the node ends.
     _lock: File,
@@ -70,6 +75,8 @@ pub struct Started {
     pub node: Arc<Node>,
     /// The queue that the notices' thread empties.
     pub inbox: Inbox,
+    /// Where it keeps those that must not be lost.
+    pub journal: Journal,
     /// The ledger's thread.
     pub ledger: JoinHandle<()>,
 }
@@ -93,6 +100,10 @@ impl Node {
         let store = open_ledger(&settings, &resources)?;
         let geo = settings.geo_database.as_deref().map(read_geo).transpose()?;
         let taxonomies = read_taxonomies(&settings)?;
+        let trust = match settings.ca_file.as_deref() {
+            Some(path) => read_trust(path).context("exchange.ca_file")?,
+            None => Trust::default(),
+        };
         let purse = Purse::new(store.epoch(), settings.reservations);
         let (writer, ledger) = Writer::start(
             Box::new(store),
@@ -106,9 +117,13 @@ impl Node {
             queue: settings.notice_queue,
             in_flight: settings.notices_in_flight,
             attempts: settings.notice_attempts,
+            billing: settings.notice_billing,
             ..notice::Settings::default()
         };
         let (outbox, inbox) = notice::queue(notices, &counters);
+        let journal = settings.storage.join("notices.sqlite");
+        let journal = Journal::open(&journal, settings.notices_kept)
+            .with_context(|| journal.display().to_string())?;
         let snapshot = Snapshot::empty(purse, geo);
         let telemetry = Telemetry::install();
         crate::exposition::describe();
@@ -121,17 +136,20 @@ impl Node {
             links: Links::new(&settings.public_url),
             taxonomies,
             writer,
+            trust,
             outbox,
             counters,
             floor_feeds: Feeds::default(),
             resources: Arc::new(resources),
             _lock: lock,
+            reread: AtomicBool::new(false),
             published: AtomicBool::new(false),
             settings,
         };
         Ok(Started {
             node: Arc::new(node),
             inbox,
+            journal,
             ledger,
         })
     }
@@ -221,4 +239,14 @@ pub fn read_taxonomies(settings: &Settings) -> Result<Taxonomies> {
         }
     }
     Ok(taxonomies)
+}
+
+/// Reads the authorities that partners' certificates must come from.
+///
+/// # Errors
+/// Where the file cannot be read, or has no certificate or one that is none.
+pub fn read_trust(path: &Path) -> Result<Trust> {
+    let what = || format!("the authorities in {}", path.display());
+    let pem = std::fs::read(path).with_context(what)?;
+    Trust::of_pem(&pem).with_context(what)
 }

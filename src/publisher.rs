@@ -1,7 +1,7 @@
 //! The maintenance thread: watches for changes, compiles, balances leases, and publishes what
 //! the data plane reads. It frees what nobody reads any more, so that no serving thread does.
 
-mod partners;
+pub(crate) mod partners;
 
 use self::partners::{caller, own_bidder, price_form};
 use crate::audience::Audience;
@@ -27,11 +27,10 @@ use ledger::{BudgetKey, Day, RateTable};
 use metrics::gauge;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-/// Id of this node's bidder among the exchange's partners.
-pub const LOCAL_BIDDER: &str = "bidder";
 /// How often changes are looked for and leases balanced.
 const TICK: Duration = Duration::from_millis(200);
 /// After how long a fault that lasts is told again.
@@ -125,16 +124,26 @@ impl Publisher {
         if !self.node.writer.is_healthy() {
             self.reopen()?;
         }
+        if self.node.reread.swap(false, Ordering::AcqRel) {
+            self.generation = None;
+            (self.audience_due, self.rates_due) = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
+        }
         let generation = self.node.resources.generation()?;
         let heard = self.listen(now)?;
         let rated = self.rate(now, report);
         let floors = self.node.floor_feeds.generation();
         let fetched = self.floors_generation != floors;
         let due = heard || rated || fetched || self.next_change.is_some_and(|change| change <= now);
+        let mut compiled = Ok(());
         if self.generation != Some(generation) || due {
-            self.compile(now, report)?;
-            self.generation = Some(generation);
-            self.floors_generation = floors;
+            compiled = self.compile(now, report);
+            if compiled.is_ok() {
+                self.generation = Some(generation);
+                self.floors_generation = floors;
+            } else if self.generation.is_none() || self.next_change.is_some_and(|at| at <= now) {
+                // There is nothing to go on with, or its budgets are those of another day.
+                return compiled;
+            }
         }
         let balanced = self.leases.balance(&self.node.writer, i64::from(now_s));
         balanced.context("the ledger has ended")??;
@@ -144,7 +153,8 @@ impl Publisher {
         // A generation is freed here, by its last owner, once every request has moved on.
         self.retired.retain(|old| Arc::strong_count(old) > 1);
         self.sweep_caps(now_s);
-        Ok(())
+        // What is published stays in use, with fresh leases and pacing, and the fault is told.
+        compiled
     }
 
     /// Begins a new run after a commit has failed: the books are opened again, what the failed
@@ -189,8 +199,6 @@ impl Publisher {
                     .collect();
                 anyhow!("the resources do not compile: {}", shown.join("; "))
             })?;
-        let employed = self.leases.employ(&self.node.writer, compiled.budgets);
-        employed.context("the ledger has ended")??;
         let before = self.node.snapshot.load_full();
         let settings = &self.node.settings;
         let mut selling = compiled.exchange;
@@ -236,6 +244,9 @@ impl Publisher {
             });
             (seller.id.clone(), caller(seller, form))
         });
+        // Last, so that what does not compile leaves the budgets that are in use leased.
+        let employed = self.leases.employ(&self.node.writer, compiled.budgets);
+        employed.context("the ledger has ended")??;
         self.state = State {
             purse: self.state.purse.clone(),
             rates,
@@ -322,10 +333,14 @@ impl Publisher {
                 let day = Day(u32::try_from(days[*advertiser].day_number).unwrap_or_default());
                 let key = BudgetKey::CampaignDay(campaign, day).to_string();
                 let today = self.leases.state(&key);
-                today.map_or_else(CampaignDay::default, |state| CampaignDay {
-                    budget: Some(state.limit),
-                    spent: state.spent,
-                })
+                let total = self
+                    .leases
+                    .state(&BudgetKey::Campaign(campaign).to_string());
+                CampaignDay {
+                    budget: today.map(|state| state.limit),
+                    spent: today.map(|state| state.spent).unwrap_or_default(),
+                    total: total.map(|state| (state.limit, state.spent)),
+                }
             })
             .collect();
         let tick = Tick {

@@ -11,10 +11,12 @@ use crate::shutdown::Shutdown;
 use anyhow::{Context, Result, bail};
 use control::api::{Format, Hooks, Settings as ApiSettings};
 use control::fault::Fault;
+use exchange::link::notice::{self, Inbox, Journal, Post};
 use jiff::Timestamp;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -33,8 +35,11 @@ pub struct Serving {
     pub new_admin_key: Option<String>,
     /// The node.
     pub node: Arc<Node>,
+    hooks: Arc<NodeHooks>,
     shutdown: Shutdown,
     threads: Vec<JoinHandle<()>>,
+    notices_end: Shutdown,
+    notices: JoinHandle<()>,
     ledger: JoinHandle<()>,
 }
 
@@ -59,6 +64,7 @@ impl Hooks for NodeHooks {
     }
 
     fn reload(&self) -> Result<(), Vec<Fault>> {
+        self.node.reread.store(true, Ordering::Release);
         self.on_change();
         Ok(())
     }
@@ -126,6 +132,7 @@ impl Serving {
         let Started {
             node,
             inbox,
+            journal,
             ledger,
         } = Node::start(settings)?;
         let shutdown = Shutdown::default();
@@ -137,8 +144,6 @@ impl Serving {
         threads.push(spawn("publisher", move || {
             publisher.run(&woken, &stop, report);
         })?);
-        let stop = shutdown.clone();
-        threads.push(spawn("notices", move || send_notices(inbox, &stop))?);
         let (stop, fetcher) = (shutdown.clone(), Arc::clone(&node));
         threads.push(spawn("floors", move || {
             crate::floors::run(&fetcher, &stop);
@@ -151,30 +156,50 @@ impl Serving {
             admin_sha256: vec![control::access::hash(admin_key.as_bytes())],
             ..ApiSettings::default()
         };
-        let router = control::api::router(Arc::clone(&node.resources), hooks, api);
+        let served: Arc<dyn Hooks> = Arc::clone(&hooks) as Arc<dyn Hooks>;
+        let router = control::api::router(Arc::clone(&node.resources), served, api);
         let stop = shutdown.clone();
         threads.push(spawn("control", move || {
             serve_control(control_listener, router, &stop);
         })?);
         wait_until_ready(&node)?;
+        // Notices of an earlier run are counted with their partners, which are known by now.
+        let notices_end = Shutdown::default();
+        let (sending, stop) = (Arc::clone(&node), notices_end.clone());
+        let notices = spawn("notices", move || {
+            send_notices(&sending, inbox, journal, &stop);
+        })?;
         Ok(Self {
             data,
             control,
             new_admin_key,
             node,
+            hooks,
             shutdown,
             threads,
+            notices_end,
+            notices,
             ledger,
         })
     }
 
-    /// Stops: listeners and maintenance first, the ledger last.
+    /// Reads resources, audience, rates and price keys again, off the bid path. The configuration
+    /// file is read at the start only.
+    pub fn reload(&self) {
+        // Faults are told by the publisher; what was published stays in use.
+        let _ = self.hooks.reload();
+    }
+
+    /// Stops: listeners and maintenance first, then the notices, the ledger last.
     pub fn stop(self) {
         self.shutdown.begin();
         for thread in self.threads {
             // A thread that panicked has said so; the others are stopped all the same.
             let _ = thread.join();
         }
+        // Nobody queues notices any more: what is left is kept for the next run.
+        self.notices_end.begin();
+        let _ = self.notices.join();
         self.node.writer.stop();
         let _ = self.ledger.join();
     }
@@ -206,14 +231,23 @@ fn report(error: &anyhow::Error) {
     eprintln!("gavel: {error:#}");
 }
 
-fn send_notices(inbox: exchange::link::notice::Inbox, shutdown: &Shutdown) {
+fn send_notices(node: &Node, inbox: Inbox, journal: Journal, shutdown: &Shutdown) {
+    let post = Post {
+        clock: crate::data_plane::MonotonicClock,
+        unix_ms: clock::unix_ms,
+        counts: |partner: &str| {
+            let market = &node.snapshot.load().market;
+            let buyer = market.buyer(partner)?;
+            Some(Arc::clone(&buyer.live.deliveries))
+        },
+        trust: node.trust.clone(),
+        journal,
+    };
     let local = tokio::task::LocalSet::new();
-    local.block_on(&server::thread_runtime(), async {
-        tokio::select! {
-            () = exchange::link::notice::send(inbox, crate::data_plane::MonotonicClock) => {}
-            () = shutdown.wait() => {}
-        }
-    });
+    local.block_on(
+        &server::thread_runtime(),
+        notice::send(inbox, post, shutdown.wait()),
+    );
 }
 
 fn serve_control(listener: std::net::TcpListener, router: axum::Router, shutdown: &Shutdown) {

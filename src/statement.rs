@@ -12,7 +12,7 @@ mod text;
 
 use crate::config::Settings;
 use crate::{node, resources};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use control::api::Format;
 use control::resource::{Kind, Resource};
 use control::store::Filter;
@@ -186,8 +186,13 @@ fn known(storage: &Path, account: &str) -> Result<Known> {
 /// # Errors
 /// Where the ledger cannot be read or does not agree with itself.
 pub fn sheet(settings: &Settings, account: &str, month: Option<Month>) -> Result<Option<Sheet>> {
-    let store = SqliteStore::read(&node::ledger_file(&settings.storage))
-        .context("the ledger cannot be read")?;
+    let file = node::ledger_file(&settings.storage);
+    ensure!(
+        file.exists(),
+        "there is no ledger at {}: no node has run on this storage.path yet",
+        file.display()
+    );
+    let store = SqliteStore::read(&file).context("the ledger cannot be read")?;
     let Known { name, mut zones } = known(&settings.storage, account)?;
     // Only the clocks that are asked for are computed.
     zones

@@ -4,7 +4,7 @@
 use audience::{Builder, Generation, IdKind, KeySeed, Lookup, SegmentId, UserKey};
 use bidder::catalog::{
     Advertiser, Audience, Campaign, Catalog, Circle, Creative, Delivery, Dimension, Format, Hours,
-    Input, LineItem, Missing, Pacing, Rule, Subject, Targeting, Value,
+    Input, LineItem, Missing, Pacing, Rule, Strategy, Subject, Targeting, Value,
 };
 use bidder::plan::{CampaignDay, LocalTime, Tick};
 use bidder::{Exchange, FrequencyCaps, Links, Pacers, Plan, Runtime, Snapshot};
@@ -100,6 +100,7 @@ impl Market {
             rates: None,
             exchange: &self.exchange,
             limits: openrtb::Limits::default(),
+            appraisal: None,
         }
     }
 
@@ -130,6 +131,7 @@ fn plan(catalog: &Catalog, book: &Book) -> Plan {
         CampaignDay {
             budget: Some(budget),
             spent: Micros(budget.0 / 2),
+            total: None,
         };
         catalog.campaigns().len()
     ];
@@ -140,8 +142,11 @@ fn plan(catalog: &Catalog, book: &Book) -> Plan {
             // What a campaign of this appetite spends in a second of full participation, as a
             // multiple of what it should: 0, 2, 4 … 10.
             let appetite = 2.0 * (at % 6) as f64;
-            let spent = appetite * plan.participation(at) * budget.0 as f64 / 86_400.0;
+            let spent = appetite * plan.pace(at).1 * budget.0 as f64 / 86_400.0;
             day.spent.0 += spent as i64;
+        }
+        for item in 0..catalog.line_items() {
+            plan.add_traffic(item, 100);
         }
         let tick = Tick {
             now_ms: NOW_MS - second * 1_000,
@@ -216,6 +221,7 @@ fn input(line_items: usize, book: &Book, random: &mut Random) -> Input {
             id: format!("li_{at:08}"),
             campaign: format!("cmp_{campaign}"),
             active: true,
+            strategy: Strategy::FixedCpm,
             max_cpm: Cpm(200_000 + random.below(60_000) as i64 * 100),
             targeting: targeting(random),
             daily_cap: random.chance(50).then(|| 1 + random.below(5) as u16),

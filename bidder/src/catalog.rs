@@ -14,7 +14,7 @@ pub use crate::permit::taxonomy::{Taxonomies, TaxonomyFault};
 
 use ledger::{BudgetPath, Cpm, Currency, Draws};
 
-pub(crate) use compile::{Bound, Item, Turns};
+pub(crate) use compile::{Bound, Flight, Item, Turns};
 pub use compile::{Catalog, line_item_key};
 pub use creative::{
     Approval, Assets, Creative, Data, Delivery, File, Format, Image, Media, PodPosition, Rotation,
@@ -60,11 +60,29 @@ pub struct Advertiser {
 /// How a campaign spreads its budget over the day.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pacing {
-    /// Evenly until the end of the day.
+    /// By its share of the day's traffic, until the end of the day.
     #[default]
     Even,
+    /// By its share of the day's traffic, half as fast again at first and half as fast at last.
+    FrontLoaded,
     /// As soon as possible.
     Asap,
+    /// By probabilistic throttling; for comparison.
+    Throttle,
+    /// By a PID loop; for comparison.
+    Pid,
+    /// By mirror descent on the budget's dual, in the logarithm; for comparison.
+    LogDual,
+}
+
+/// What a line item bids.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Strategy {
+    /// Always its `max_cpm`.
+    #[default]
+    FixedCpm,
+    /// What the impression is worth, at most its `max_cpm`, times the pacer's multiplier.
+    Value,
 }
 
 /// A flight.
@@ -91,7 +109,9 @@ pub struct LineItem {
     pub campaign: String,
     /// Whether it may bid at all.
     pub active: bool,
-    /// The price of its bids, in micros of the advertiser's currency per thousand.
+    /// How the price of its bids is found.
+    pub strategy: Strategy,
+    /// The most that it bids, in micros of the advertiser's currency per thousand.
     pub max_cpm: Cpm,
     /// Where, when and to whom.
     pub targeting: Targeting,

@@ -18,6 +18,7 @@ use crate::pod;
 use crate::reserve::{self, Holder, Offer, Runtime};
 use crate::respond::{self, Asked, Terms, Tokens, Winner};
 use crate::select::Selection;
+use crate::value::{self, Appraisal};
 use crate::{NoBid, Plan};
 use audience::{KeySeed, Lookup};
 use bumpalo::Bump;
@@ -49,6 +50,8 @@ pub struct Snapshot<'s> {
     pub rates: Option<&'s RateTable>,
     /// The exchange that calls.
     pub exchange: &'s Exchange,
+    /// What this impression is worth to line items that bid a value, where anything says so.
+    pub appraisal: Option<&'s Appraisal>,
     /// What is accepted.
     pub limits: Limits,
 }
@@ -152,7 +155,7 @@ pub fn candidates(
     work: &mut Work,
     now_ms: i64,
 ) -> Result<u32, NoBid> {
-    select(request, snapshot, work, now_ms)?;
+    select(request, snapshot, work, Draw(0), now_ms)?;
     let counts = work.selection.words.iter().map(|word| word.count_ones());
     Ok(counts.sum())
 }
@@ -185,7 +188,8 @@ fn buy(
     out: &mut Vec<u8>,
 ) -> Result<Decided, NoBid> {
     in_time(request, snapshot.exchange)?;
-    select(request, snapshot, work, now_ms)?;
+    let draw = Draw(seed);
+    select(request, snapshot, work, draw, now_ms)?;
     work.rules
         .read(request, snapshot.catalog, snapshot.exchange)?;
     let now_s = u32::try_from(now_ms / 1_000).unwrap_or_default();
@@ -195,9 +199,9 @@ fn buy(
         expires_at: now_s.saturating_add(snapshot.exchange.reservation_s),
         test: request.test.is_some_and(Flag::is_set),
     };
-    let draw = Draw(seed);
     let mut progress = Progress::new(Comparison::new(request, snapshot));
     work.winners.clear();
+    offers::by_deals(request, snapshot.catalog, &mut work.selection.words)?;
     let only = offers::rank(snapshot, progress.currency, work);
     let mut arena = std::mem::take(&mut work.arena);
     arena.reset();
@@ -386,10 +390,17 @@ fn select(
     request: &BidRequest<'_>,
     snapshot: &Snapshot<'_>,
     work: &mut Work,
+    draw: Draw,
     now_ms: i64,
 ) -> Result<(), NoBid> {
-    let Snapshot { catalog, plan, .. } = snapshot;
-    if plan.active_line_items() == 0 {
+    let Snapshot {
+        catalog,
+        plan,
+        appraisal,
+        ..
+    } = snapshot;
+    let counted = plan.counts(draw);
+    if plan.active_line_items() == 0 && !counted {
         return Err(NoBid::NothingActive);
     }
     read(request, snapshot, work, now_ms);
@@ -398,8 +409,26 @@ fn select(
         selection,
         ..
     } = work;
-    let any = selection.run(&catalog.index, &plan.active, features);
-    if any { Ok(()) } else { Err(NoBid::NotTargeted) }
+    if !counted {
+        let any = selection.run(&catalog.index, &plan.active, features);
+        return if any { Ok(()) } else { Err(NoBid::NotTargeted) };
+    }
+    selection.run(&catalog.index, &plan.eligible, features);
+    selection.settle(&catalog.index, features);
+    plan.traffic.count(&selection.words, |at| {
+        value::of(&catalog.items[at as usize], at, *appraisal).is_some()
+    });
+    // What is left is the same as if only these had been asked for.
+    let pairs = selection.words.iter_mut().zip(&plan.active);
+    let any = pairs.fold(0, |any, (word, active)| {
+        *word &= active;
+        any | *word
+    });
+    match (any, plan.active_line_items()) {
+        (1.., _) => Ok(()),
+        (0, 0) => Err(NoBid::NothingActive),
+        (0, 1..) => Err(NoBid::NotTargeted),
+    }
 }
 
 fn read(request: &BidRequest<'_>, snapshot: &Snapshot<'_>, work: &mut Work, now_ms: i64) {

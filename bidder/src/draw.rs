@@ -27,6 +27,8 @@ pub(crate) enum Subject {
     BidId(u32),
     /// The number that keeps the markup of a bid out of caches.
     CacheBuster(u32),
+    /// Whether the request is counted as traffic.
+    Traffic,
 }
 
 impl Draw {
@@ -39,6 +41,7 @@ impl Draw {
             Subject::Creative(imp, item) => (0x33, pair(imp, item)),
             Subject::BidId(place) => (0x44, pair(place, 0)),
             Subject::CacheBuster(place) => (0x55, pair(place, 0)),
+            Subject::Traffic => (0x66, 0),
         };
         mix(mix(self.0 ^ kind) ^ place)
     }

@@ -47,3 +47,4 @@ pub use pace::Pacers;
 pub use plan::Plan;
 pub use reserve::Runtime;
 pub use respond::TEST_PARTNER;
+pub use value::Appraisal;

@@ -7,6 +7,8 @@
 //! exchange's own macros (`${AUCTION_PRICE}`) stay as they are.
 
 use openrtb::encode::escape;
+use std::collections::HashSet;
+use std::sync::Arc;
 
 const IMPRESSION: &str = "${IMP_URL}";
 
@@ -62,21 +64,40 @@ fn is_parameter(before: &str) -> bool {
 }
 
 /// Markup as the inside of a JSON string.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Markup {
     /// Text before each hole.
-    parts: Box<[(Box<[u8]>, Hole)]>,
+    parts: Box<[(Arc<[u8]>, Hole)]>,
     /// Text after the last hole.
-    end: Box<[u8]>,
+    end: Arc<[u8]>,
+}
+
+/// Parts of markup, each kept once: the versions of a template differ in few of theirs, and
+/// trackers stand in all of them.
+#[derive(Default)]
+pub(crate) struct Parts(HashSet<Arc<[u8]>>);
+
+impl Parts {
+    /// The text as the inside of a JSON string.
+    fn json(&mut self, text: &str) -> Arc<[u8]> {
+        let mut out = Vec::with_capacity(text.len());
+        escape(text, &mut out);
+        if let Some(known) = self.0.get(&*out) {
+            return Arc::clone(known);
+        }
+        let part: Arc<[u8]> = Arc::from(out);
+        self.0.insert(Arc::clone(&part));
+        part
+    }
 }
 
 impl Markup {
     /// Compiles the markup of a banner, with a pixel where it has no place for one.
-    pub(crate) fn banner(adm: &str) -> Self {
+    pub(crate) fn banner(adm: &str, known: &mut Parts) -> Self {
         if adm.contains("${IMP_URL") {
-            Self::new(adm)
+            Self::new(adm, known)
         } else {
-            Self::new(&format!("{adm}{PIXEL}"))
+            Self::new(&format!("{adm}{PIXEL}"), known)
         }
     }
 
@@ -84,7 +105,7 @@ impl Markup {
     ///
     /// A hole in an attribute, in character data or in a string of native JSON needs no further
     /// escaping: our addresses are made of URL-safe characters.
-    pub(crate) fn new(text: &str) -> Self {
+    pub(crate) fn new(text: &str, known: &mut Parts) -> Self {
         let mut parts = Vec::new();
         let mut from = 0;
         let mut at = 0;
@@ -97,13 +118,13 @@ impl Markup {
                 at = here + 2;
                 continue;
             };
-            parts.push((json(&text[from..here]), hole.behind(&text[..here])));
+            parts.push((known.json(&text[from..here]), hole.behind(&text[..here])));
             at = here + name.len();
             from = at;
         }
         Self {
             parts: parts.into_boxed_slice(),
-            end: json(&text[from..]),
+            end: known.json(&text[from..]),
         }
     }
 
@@ -136,14 +157,8 @@ impl Markup {
     }
 }
 
-fn json(text: &str) -> Box<[u8]> {
-    let mut out = Vec::with_capacity(text.len());
-    escape(text, &mut out);
-    out.into_boxed_slice()
-}
-
 /// The names of XML vocabularies look like addresses and are never loaded.
-const VOCABULARIES: &str = "http://www.w3.org/";
+const VOCABULARIES: [&str; 2] = ["http://www.w3.org/", "http://www.iab.com/vast"];
 
 /// Whether all resources of the markup are loaded over https.
 pub(crate) fn is_secure(adm: &str) -> bool {
@@ -151,7 +166,11 @@ pub(crate) fn is_secure(adm: &str) -> bool {
     // JSON inside may escape its slashes.
     let lower = lower.replace("\\/", "/");
     let mut found = lower.match_indices("http://");
-    found.all(|(at, _)| lower[at..].starts_with(VOCABULARIES))
+    found.all(|(at, _)| {
+        VOCABULARIES
+            .iter()
+            .any(|name| lower[at..].starts_with(name))
+    })
 }
 
 /// The banner types (list 5.2 of `AdCOM`'s predecessor) that markup is of, as bits: 1 text,
@@ -189,11 +208,24 @@ mod tests {
         serde_json::from_slice(&out).unwrap()
     }
 
+    fn banner(adm: &str) -> Markup {
+        Markup::banner(adm, &mut Parts::default())
+    }
+
+    #[test]
+    fn parts_are_kept_once() {
+        let mut known = Parts::default();
+        let [one, other] =
+            ["a", "b"].map(|text| Markup::new(&format!("{text}${{IMP_URL}}the same"), &mut known));
+        assert!(Arc::ptr_eq(&one.end, &other.end));
+        assert_eq!(known.0.len(), 3);
+    }
+
     #[test]
     fn holes_are_filled_and_the_rest_is_untouched() {
         let adm = "<a href=\"${CLICK_URL}\">\u{1}é\\</a><img src='${IMP_URL}'>${AUCTION_PRICE}${";
         assert_eq!(
-            filled(&Markup::banner(adm)),
+            filled(&banner(adm)),
             "<a href=\"https://c\">\u{1}é\\</a><img src='https://i'>${AUCTION_PRICE}${"
         );
     }
@@ -217,20 +249,21 @@ mod tests {
             ),
             ("https://o/${CLICK_URL}", "https://o/https://c"),
         ] {
-            assert_eq!(filled(&Markup::new(text)), expected);
+            assert_eq!(filled(&Markup::new(text, &mut Parts::default())), expected);
         }
     }
 
     #[test]
     fn a_banner_gets_its_pixel_once() {
-        let banner = filled(&Markup::banner("<b>x</b>"));
-        assert!(banner.starts_with("<b>x</b><img src=\"https://i\""));
-        assert_eq!(filled(&Markup::banner("${IMP_URL_ENC}")), "https%3A%2F%2Fi");
+        let text = filled(&banner("<b>x</b>"));
+        assert!(text.starts_with("<b>x</b><img src=\"https://i\""));
+        assert_eq!(filled(&banner("${IMP_URL_ENC}")), "https%3A%2F%2Fi");
     }
 
     #[test]
     fn plain_http_is_seen() {
         assert!(is_secure("<img src=https://a.example/x>"));
+        assert!(is_secure("<VAST xmlns=\"http://www.iab.com/VAST\"/>"));
         assert!(is_secure("<svg xmlns=\"http://www.w3.org/2000/svg\"/>"));
         assert!(!is_secure("<img src=HTTP://a.example/x>"));
         assert!(!is_secure(r#"{"url":"http:\/\/a.example\/x"}"#));

@@ -6,7 +6,7 @@
 //! a walk over the creative's assets for each asset, and the copy of compiled JSON.
 
 use crate::catalog::{Assets, Data, Image};
-use crate::markup::{Hole, Markup};
+use crate::markup::{Hole, Markup, Parts};
 use crate::permit::place::lasts;
 use crate::vast;
 use openrtb::Encode;
@@ -47,7 +47,7 @@ enum Answer<'n> {
 }
 
 impl Native {
-    pub(crate) fn new(assets: &Assets) -> Self {
+    pub(crate) fn new(assets: &Assets, known: &mut Parts) -> Self {
         let text = |text: &String| Text {
             letters: text.chars().count() as i64,
             text: Box::from(&**text),
@@ -63,7 +63,7 @@ impl Native {
             titles: titles.into_boxed_slice(),
             images: images.into_boxed_slice(),
             data: data.into_boxed_slice(),
-            video: assets.video.as_ref().and_then(film),
+            video: assets.video.as_ref().and_then(|video| film(video, known)),
             privacy: assets.privacy.as_deref().map(Box::from),
         }
     }
@@ -174,7 +174,7 @@ impl Native {
     }
 }
 
-fn film(video: &crate::catalog::Video) -> Option<Film> {
+fn film(video: &crate::catalog::Video, known: &mut Parts) -> Option<Film> {
     let told = vast::describe(&video.vast).ok()?;
     let text = vast::inject(&video.vast).ok()?;
     let or = |own: i64, other: i64| if own > 0 { own } else { other };
@@ -184,7 +184,7 @@ fn film(video: &crate::catalog::Video) -> Option<Film> {
         &told.mimes
     };
     Some(Film {
-        markup: Markup::new(&text),
+        markup: Markup::new(&text, known),
         mimes: mimes.iter().map(|mime| Box::from(&**mime)).collect(),
         protocol: or(told.protocol, video.media.protocol),
         seconds: or(told.duration_s.into(), video.media.duration_s.into()),

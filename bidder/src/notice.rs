@@ -223,6 +223,7 @@ fn clearing_price(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ledger::token::Sale;
     use ledger::{Day, Draws, ReservationId};
 
     fn claims() -> Claims<'static> {
@@ -240,6 +241,7 @@ mod tests {
                 ..Draws::default()
             },
             user: 0,
+            sale: Sale::default(),
             exchange: "demo",
             seat: "acme",
             advertiser: "adv_acme",

@@ -6,9 +6,11 @@
 //! items.
 
 use crate::bits::{put, words_for};
-use crate::catalog::{Catalog, Item, Pacing};
-use crate::pace::{Day, Pacers, threshold};
+use crate::catalog::{Catalog, Flight, Item, Pacing, Strategy};
+use crate::draw::Draw;
+use crate::pace::{Control, Day, Pacers, Seen, Traffic};
 use ledger::{Book, Micros};
+use std::sync::Arc;
 
 /// An advertiser's clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,6 +44,11 @@ impl LocalTime {
         u32::try_from(self.local_s(now_ms).div_euclid(86_400)).unwrap_or_default()
     }
 
+    /// Milliseconds since the hour began on the advertiser's clock.
+    fn since_hour_ms(&self, now_ms: i64) -> i64 {
+        (now_ms + i64::from(self.utc_offset_s) * 1_000).rem_euclid(3_600_000)
+    }
+
     /// Hours since Monday 00:00.
     fn hour_of_week(&self, now_ms: i64) -> u32 {
         // 1970-01-01 was a Thursday.
@@ -49,13 +56,17 @@ impl LocalTime {
     }
 }
 
-/// What a campaign may spend and has spent today.
+/// What a campaign may spend and has spent, today and in all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CampaignDay {
-    /// What may be spent today; `None` where nothing limits it, which is not paced.
+    /// What may be spent today; `None` where the campaign has no daily budget.
     pub budget: Option<Micros>,
-    /// What was charged today.
+    /// What was charged today; of no account without a daily budget.
     pub spent: Micros,
+    /// What may be spent in all and what was. Without a daily budget a flight that ends is paced
+    /// by its days: each may spend its share of what the days before have left. Without an end
+    /// either, nothing is paced.
+    pub total: Option<(Micros, Micros)>,
 }
 
 /// What a plan is made from, besides the catalog.
@@ -72,8 +83,12 @@ pub struct Tick<'t> {
 /// Who may bid now, and how often.
 pub struct Plan {
     pub(crate) active: Box<[u64]>,
-    /// Thresholds of participation, by campaign.
-    pub(crate) participation: Box<[u32]>,
+    /// Line items in their flight and hours, whether or not they have a budget.
+    pub(crate) eligible: Box<[u64]>,
+    /// How each campaign bids.
+    pub(crate) controls: Box<[Control]>,
+    pub(crate) traffic: Arc<Traffic>,
+    any_eligible: bool,
     days: Box<[u32]>,
     active_line_items: usize,
 }
@@ -83,7 +98,10 @@ impl Plan {
     pub fn idle(catalog: &Catalog) -> Self {
         Self {
             active: vec![0; catalog.index.words].into_boxed_slice(),
-            participation: vec![0; catalog.campaigns.len()].into_boxed_slice(),
+            eligible: vec![0; catalog.index.words].into_boxed_slice(),
+            controls: vec![Control::STOPPED; catalog.campaigns.len()].into_boxed_slice(),
+            traffic: Arc::new(Traffic::new(0)),
+            any_eligible: false,
             days: vec![0; catalog.advertisers.len()].into_boxed_slice(),
             active_line_items: 0,
         }
@@ -105,46 +123,47 @@ impl Plan {
             "a day for each"
         );
         let now_ms = tick.now_ms;
-        let participation: Box<[u32]> = catalog
+        let seen = pacers.harvest();
+        let controls: Box<[Control]> = catalog
             .campaigns
             .iter()
             .zip(tick.campaigns)
             .map(|(flight, today)| {
                 let clock = tick.advertisers[flight.advertiser as usize];
-                match (flight.pacing, today.budget) {
-                    (Pacing::Even, Some(budget)) => {
-                        let day = Day {
-                            start_ms: clock.day_start_ms,
-                            // A flight that ends today has to be spent by then.
-                            end_ms: clock.day_end_ms.min(flight.end_ms),
-                            budget,
-                            spent: today.spent,
-                        };
-                        threshold(pacers.of(&flight.id).tick(now_ms, day))
-                    }
-                    (Pacing::Asap, _) | (Pacing::Even, None) => u32::MAX,
-                }
+                let seen = seen.get(&flight.id).copied().unwrap_or_default();
+                control(flight, book, pacers, (now_ms, clock), today, seen)
             })
             .collect();
-        let mut active = vec![0; words_for(catalog.items.len())].into_boxed_slice();
+        let empty = || vec![0; words_for(catalog.items.len())].into_boxed_slice();
+        let (mut active, mut eligible) = (empty(), empty());
         let mut active_line_items = 0;
+        let mut open = vec![false; catalog.campaigns.len()];
         for (item, at) in catalog.items.iter().zip(0..) {
             let clock = tick.advertisers[item.advertiser as usize];
-            if is_active(catalog, item, book, now_ms, clock)
-                && participation[item.campaign as usize] > 0
-            {
+            if !is_eligible(catalog, item, now_ms, clock) {
+                continue;
+            }
+            put(&mut eligible, at);
+            let control = controls[item.campaign as usize];
+            if can_pay(item, book, control) {
                 put(&mut active, at);
+                open[item.campaign as usize] = true;
                 active_line_items += 1;
             }
         }
+        let traffic = Arc::new(Traffic::new(catalog.items.len()));
+        pacers.watch(catalog, &traffic, &open);
         let days = tick
             .advertisers
             .iter()
             .map(|clock| clock.day(now_ms))
             .collect();
         Self {
+            any_eligible: eligible.iter().any(|word| *word != 0),
             active,
-            participation,
+            eligible,
+            controls,
+            traffic,
             days,
             active_line_items,
         }
@@ -166,23 +185,83 @@ impl Plan {
         self.active_line_items
     }
 
-    /// The participation of a campaign in the order of the catalog, 0 to 1.
-    pub fn participation(&self, campaign: usize) -> f64 {
-        f64::from(self.participation[campaign]) / f64::from(u32::MAX)
+    /// Whether a request is counted as traffic.
+    pub(crate) fn counts(&self, draw: Draw) -> bool {
+        self.any_eligible && self.traffic.samples(draw)
+    }
+
+    /// By what a campaign multiplies the values that it bids, and in which part of its requests
+    /// its line items of a fixed price take part, 0 to 1; in the order of the catalog.
+    pub fn pace(&self, campaign: usize) -> (f64, f64) {
+        let control = self.controls[campaign];
+        let fraction = |part: u32| f64::from(part) / f64::from(u32::MAX);
+        (fraction(control.multiplier), fraction(control.fixed))
+    }
+
+    /// Adds requests that a line item could have bid on and that were counted elsewhere.
+    pub fn add_traffic(&self, line_item: usize, requests: u32) {
+        self.traffic.add(line_item, requests);
+    }
+
+    /// Requests that a line item could have bid on since the plan was made, in the order of the
+    /// catalog; an estimate where a sample is counted.
+    pub fn eligible_requests(&self, line_item: usize) -> u64 {
+        self.traffic.read(line_item)
     }
 }
 
-fn is_active(catalog: &Catalog, item: &Item, book: &Book, now_ms: i64, clock: LocalTime) -> bool {
+/// How a campaign bids until the next tick.
+fn control(
+    flight: &Flight,
+    book: &Book,
+    pacers: &mut Pacers,
+    (now_ms, clock): (i64, LocalTime),
+    today: &CampaignDay,
+    seen: Seen,
+) -> Control {
+    let start_ms = clock.day_start_ms.max(flight.start_ms);
+    let end_ms = clock.day_end_ms.min(flight.end_ms);
+    let pacer = pacers.of(&flight.id);
+    let allowance = pacer.allowance(today, (start_ms, end_ms), flight.end_ms);
+    let Some((budget, spent)) = allowance.filter(|_| flight.pacing != Pacing::Asap) else {
+        return Control::FREE;
+    };
+    let day = Day {
+        now_ms,
+        start_ms,
+        end_ms,
+        midnight_ms: clock.day_end_ms,
+        hour_of_week: clock.hour_of_week(now_ms),
+        into_hour_ms: clock.since_hour_ms(now_ms),
+        hours: flight.hours,
+        budget,
+        spent,
+        reserved: Micros(flight.paced.map_or(0, |slot| book.reserved(slot))),
+        requests: seen.requests,
+        open: seen.open,
+        most: flight.most,
+        bids: flight.bids,
+    };
+    pacer.tick(flight.pacing, &day)
+}
+
+/// In its flight and hours.
+fn is_eligible(catalog: &Catalog, item: &Item, now_ms: i64, clock: LocalTime) -> bool {
     let flight = &catalog.campaigns[item.campaign as usize];
-    let least = item.max_cpm.most_per_impression().0;
     item.active
         && (flight.start_ms..flight.end_ms).contains(&now_ms)
         && item.hours.contains(clock.hour_of_week(now_ms))
-        && item
-            .budget
-            .slots()
-            .iter()
-            .all(|slot| book.available(*slot) >= least)
+}
+
+/// Whether pacing lets it bid and every budget has what one bid can hold.
+fn can_pay(item: &Item, book: &Book, control: Control) -> bool {
+    let least = match item.strategy {
+        Strategy::FixedCpm => item.max_cpm.most_per_impression().0,
+        // What is bid is mostly far below the most; leases refuse what is not there.
+        Strategy::Value => control.scale(item.max_cpm).most_per_impression().0 / 8,
+    };
+    let slots = item.budget.slots();
+    control != Control::STOPPED && slots.iter().all(|slot| book.available(*slot) >= least)
 }
 
 #[cfg(test)]
@@ -225,7 +304,7 @@ mod tests {
                 advertisers: &[LocalTime::utc(MONDAY_MS)],
                 campaigns: &[CampaignDay {
                     budget: Some(Micros(1_000)),
-                    spent: Micros(0),
+                    ..CampaignDay::default()
                 }],
             },
         )
@@ -258,8 +337,8 @@ mod tests {
 
     #[test]
     fn only_even_campaigns_are_paced() {
-        assert!(plan(|_, _| ()).participation(0) < 0.5);
+        assert!(plan(|_, _| ()).pace(0).1 < 0.5);
         let asap = plan(|input, _| input.campaigns[0].pacing = Pacing::Asap);
-        assert_eq!(asap.participation(0), 1.0);
+        assert_eq!(asap.pace(0), (1.0, 1.0));
     }
 }

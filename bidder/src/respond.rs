@@ -12,7 +12,7 @@ use crate::draw::{Draw, Subject};
 use crate::exchange::{Billable, Links, SeatUse};
 use crate::markup::Hole;
 use crate::reserve::Form;
-use ledger::token::{Claims, Purpose, Side, idempotency_key};
+use ledger::token::{Claims, Purpose, Sale, Side, idempotency_key};
 use ledger::{Cpm, Currency, Day, ReservationId};
 use openrtb::encode::Object;
 use openrtb::list::SlotInPod;
@@ -284,6 +284,7 @@ fn sign(
         draws: item.draws,
         // Nobody counts what has no cap.
         user: item.daily_cap.map_or(0, |_| terms.user),
+        sale: Sale::default(),
         exchange,
         seat: seat(snapshot, item),
         advertiser: &catalog.advertisers[item.advertiser as usize].id,

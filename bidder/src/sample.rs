@@ -1,8 +1,8 @@
 //! Inputs and surroundings for tests.
 
 use crate::catalog::{
-    Advertiser, Campaign, Catalog, Creative, Delivery, Format, Input, LineItem, Pacing, Targeting,
-    Taxonomies,
+    Advertiser, Campaign, Catalog, Creative, Delivery, Format, Input, LineItem, Pacing, Strategy,
+    Targeting, Taxonomies,
 };
 use crate::plan::{CampaignDay, LocalTime, Tick};
 use crate::{Exchange, FrequencyCaps, Links, Pacers, Plan, Runtime, Snapshot};
@@ -59,6 +59,7 @@ pub(crate) fn line_item(id: &str, slot: ledger::BudgetSlot) -> LineItem {
         id: id.to_owned(),
         campaign: "cmp_1".to_owned(),
         active: true,
+        strategy: Strategy::FixedCpm,
         max_cpm: Cpm(2_500_000),
         targeting: Targeting::default(),
         daily_cap: None,
@@ -119,6 +120,7 @@ impl World {
             rates: self.rates.as_ref(),
             exchange: &self.exchange,
             limits: openrtb::Limits::default(),
+            appraisal: None,
         }
     }
 

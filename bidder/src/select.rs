@@ -75,6 +75,20 @@ impl Selection {
         index.rules_of(item).iter().all(passes)
     }
 
+    /// Drops whom no imp admits, so that who is left is exactly who is targeted.
+    pub(crate) fn settle(&mut self, index: &Index, features: &Features) {
+        self.items.clear();
+        bits::list(&self.words, &mut self.items);
+        let items = std::mem::take(&mut self.items);
+        for &item in &items {
+            let admits = |imp| self.admits(index, features, item, imp);
+            if !(0..features.imps()).any(admits) {
+                bits::take(&mut self.words, item);
+            }
+        }
+        self.items = items;
+    }
+
     /// The places that are intersected, the rarest first. What nearly everybody passes costs less
     /// to ask of the few who are looked at.
     fn rank(&mut self, index: &Index, features: &Features) {

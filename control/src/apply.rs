@@ -91,6 +91,10 @@ fn run(
         let mut plan = Plan::default();
         let mut faults = Vec::new();
         let mut broken = HashSet::new();
+        // Each claims its names anew, so that documents may exchange them in any order.
+        for draft in &documents.drafts {
+            view.claim(draft.kind, &draft.id, &[])?;
+        }
         for draft in &documents.drafts {
             let body = with_status(view, draft)?;
             match check(view, draft.kind, &draft.id, &body, now, &|_| true) {

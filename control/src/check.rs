@@ -2,6 +2,7 @@
 //! never change. Used by the API for one document and by `apply` for many.
 
 use crate::fault::{Fault, join};
+use crate::resource::partner::{LOCAL_BIDDER, MAX_ACTIVE};
 use crate::resource::{Kind, Resource, Status};
 use crate::store::{Record, StoreError, View};
 use jiff::Timestamp;
@@ -28,14 +29,17 @@ impl Checked {
         })
     }
 
-    /// Writes it, unless it is already so.
+    /// Writes it with the names that it claims, unless it is already so.
     ///
     /// # Errors
     /// Where the database refuses.
     pub fn write(self, view: &View<'_>, who: &str) -> Result<Record, StoreError> {
         let changes = self.changes();
         match self.before {
-            Some(before) if !changes => Ok(before),
+            Some(before) if !changes => {
+                view.claim(before.kind, &before.id, &self.claims)?;
+                Ok(before)
+            }
             before => view.put(self.record, &self.claims, before.as_ref(), who),
         }
     }
@@ -99,6 +103,9 @@ pub fn check(
     if kind == Kind::Key && body["sha256"].is_null() {
         let detail = "is required here; only POST /v1/keys makes a secret";
         faults.push(Fault::new("/sha256", detail));
+    }
+    if kind == Kind::Partner {
+        partner(view, id, &resource, &mut faults)?;
     }
     let owner = owner(view, id, &resource, allowed, &mut faults)?;
     unique_names(view, id, &resource, &mut faults)?;
@@ -226,6 +233,29 @@ fn owner(
         }
     }
     Ok(Owner { account, parent })
+}
+
+/// What the exchange's market could not hold beside its own bidder. It is compiled whole or not
+/// at all, so that one partner too many would keep every later change off the bid path.
+fn partner(
+    view: &View<'_>,
+    id: &str,
+    resource: &Resource,
+    faults: &mut Vec<Fault>,
+) -> Result<(), StoreError> {
+    if id == LOCAL_BIDDER {
+        let detail = format!("`{id}` is the exchange's own bidder, choose another id");
+        faults.push(Fault::new("/id", detail));
+    }
+    if resource.status() != Status::Active {
+        return Ok(());
+    }
+    let others = view.active(Kind::Partner, id)?;
+    if others >= MAX_ACTIVE {
+        let detail = format!("{others} partners are active, at most {MAX_ACTIVE} may be");
+        faults.push(Fault::new("/status", detail));
+    }
+    Ok(())
 }
 
 /// Names by which requests find something must lead to one thing only.

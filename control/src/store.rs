@@ -345,6 +345,34 @@ impl View<'_> {
             .optional()?)
     }
 
+    /// How many documents of a kind are active beside `id`.
+    ///
+    /// # Errors
+    /// Where the database refuses.
+    pub fn active(&self, kind: Kind, id: &str) -> Result<usize, StoreError> {
+        let query = "SELECT count(*) FROM resource WHERE kind = ?1 AND id <> ?2 AND archived = 0
+            AND json_extract(body, '$.status') = ?3";
+        let mut statement = self.connection.prepare_cached(query)?;
+        let active = Status::Active.word();
+        Ok(statement.query_row(params![kind.path(), id, active], |row| row.get(0))?)
+    }
+
+    /// Makes `names` the ones that a document uses; without any it uses none.
+    ///
+    /// # Errors
+    /// Where the database refuses, above all a name that another document uses.
+    pub fn claim(&self, kind: Kind, id: &str, names: &[String]) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached("DELETE FROM claim WHERE kind = ?1 AND id = ?2")?
+            .execute(params![kind.path(), id])?;
+        for name in names {
+            self.connection
+                .prepare_cached("INSERT INTO claim VALUES (?1, ?2, ?3)")?
+                .execute(params![kind.path(), name, id])?;
+        }
+        Ok(())
+    }
+
     /// Writes a document with the version that follows, and the audit trail.
     ///
     /// # Errors
@@ -356,17 +384,7 @@ impl View<'_> {
         before: Option<&Record>,
         who: &str,
     ) -> Result<Record, StoreError> {
-        let kind = record.kind.path();
-        let mut statement = self
-            .connection
-            .prepare_cached("DELETE FROM claim WHERE kind = ?1 AND id = ?2")?;
-        statement.execute(params![kind, record.id])?;
-        for name in claims {
-            let mut statement = self
-                .connection
-                .prepare_cached("INSERT INTO claim VALUES (?1, ?2, ?3)")?;
-            statement.execute(params![kind, name, record.id])?;
-        }
+        self.claim(record.kind, &record.id, claims)?;
         record.version = before.map_or(0, |before| before.version) + 1;
         let body = record.body.to_string();
         self.connection

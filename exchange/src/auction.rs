@@ -12,7 +12,7 @@ use crate::lot::Auction;
 use crate::market::Market;
 use crate::screen::{self, Answer, Offer, Rules};
 use crate::settle::{self, Seal, Sold};
-use crate::{clear, draw, invite, redact};
+use crate::{draw, invite, redact};
 use bumpalo::Bump;
 use ledger::Cpm;
 use ledger::token::Signer;
@@ -218,26 +218,34 @@ async fn sell<L: LocalBidder, C: Clock>(
     )
     .await;
 
-    Ok(conclude(desk, &auction, received, call.now_s, &arena, out))
+    Ok(conclude(
+        desk,
+        &auction,
+        received,
+        (call.now_s, deadline),
+        &arena,
+        out,
+    )
+    .await)
 }
 
 /// Screens the answers, clears the lots, tells the partners and writes the response.
-fn conclude<L, C: Clock>(
+async fn conclude<'a, L, C: Clock>(
     desk: &Desk<L, C>,
-    auction: &Auction<'_>,
+    auction: &Auction<'a>,
     received: Vec<Received>,
-    now_s: u32,
-    arena: &Bump,
+    (now_s, deadline): (u32, Instant),
+    arena: &'a Bump,
     out: &mut Vec<u8>,
 ) -> Outcome {
     let settings = &desk.settings;
     let mut buffers = desk.take_buffers(received.len());
-    let answers = decode(desk, auction, received, &mut buffers);
+    let answers = decode(desk, auction, received, &mut buffers, arena);
     let rules = Rules {
         max_price: settings.max_price,
     };
     let mut offers = screen::screen(auction, &answers, rules);
-    let awards = clear::award(auction, &mut offers);
+    let awards = fanout::markup::award(auction, &mut offers, &desk.links, deadline, arena).await;
     count(desk, auction, &offers, &awards);
     settle::notify(auction, &offers, &awards, &desk.outbox);
     let outcome = if !awards.is_empty() {
@@ -294,11 +302,13 @@ fn decode<'a, L, C: Clock>(
     auction: &Auction<'a>,
     received: Vec<Received>,
     buffers: &'a mut [Scratch],
+    arena: &'a Bump,
 ) -> Vec<Answer<'a>> {
     let now = desk.clock.now();
     let mut answers = Vec::with_capacity(received.len());
     for (one, buffer) in received.into_iter().zip(buffers) {
-        let events = &auction.market.buyers()[one.buyer].events;
+        let buyer = &auction.market.buyers()[one.buyer];
+        let events = &buyer.events;
         let limits = Limits {
             body: crate::link::MAX_ANSWER,
             ..desk.settings.limits
@@ -312,9 +322,15 @@ fn decode<'a, L, C: Clock>(
                 } else {
                     PartnerEvent::NoBid
                 });
+                buyer.learn(one.traffic, bids);
                 if let Some(ticket) = one.ticket {
                     ticket.succeeded(now);
                 }
+                let response = if buyer.partner.treatment.splits_formats {
+                    fanout::split::rejoined(auction, response, arena)
+                } else {
+                    response
+                };
                 answers.push(Answer {
                     buyer: one.buyer,
                     response,

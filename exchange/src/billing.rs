@@ -16,7 +16,7 @@ pub enum NotASale {
 }
 
 /// The ledger's event of a sale: the buyer owes the clearing price, of which the publisher earns
-/// `share_ppm` millionths and the exchange keeps the rest. The ledger makes the three postings
+/// the share that it had when it sold, and the exchange keeps the rest. The ledger makes the three postings
 /// of it in one transaction, once for its key.
 ///
 /// The price is gross: what the buyer pays is what the response told the publisher, and the fee
@@ -24,7 +24,7 @@ pub enum NotASale {
 ///
 /// # Errors
 /// [`NotASale`], which is to be logged and never charged.
-pub fn sale(claims: &Claims<'_>, share_ppm: u32, now_ms: i64) -> Result<Event, NotASale> {
+pub fn sale(claims: &Claims<'_>, now_ms: i64) -> Result<Event, NotASale> {
     if claims.side != Side::Exchange {
         return Err(NotASale::Side);
     }
@@ -33,7 +33,7 @@ pub fn sale(claims: &Claims<'_>, share_ppm: u32, now_ms: i64) -> Result<Event, N
     }
     let event = Event::of(Kind::Sale, claims, now_ms).map_err(|_| NotASale::Price)?;
     Ok(Event {
-        share_ppm: i64::from(share_ppm.min(1_000_000)),
+        share_ppm: i64::from(claims.sale.share_ppm.min(1_000_000)),
         ..event
     })
 }
@@ -41,6 +41,7 @@ pub fn sale(claims: &Claims<'_>, share_ppm: u32, now_ms: i64) -> Result<Event, N
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ledger::token::Sale;
     use ledger::{Cpm, Day, Draws};
 
     fn claims() -> Claims<'static> {
@@ -54,6 +55,10 @@ mod tests {
             day: Day(0),
             draws: Draws::default(),
             user: 0,
+            sale: Sale {
+                share_ppm: 850_000,
+                allow_private: false,
+            },
             exchange: "demo",
             seat: "s1",
             advertiser: "",
@@ -72,7 +77,7 @@ mod tests {
 
     #[test]
     fn a_sale_says_who_owes_what_to_whom() {
-        let event = sale(&claims(), 850_000, 5).unwrap();
+        let event = sale(&claims(), 5).unwrap();
         assert_eq!(
             (event.kind, event.key, event.at_ms),
             (Kind::Sale, [7; 16], 5)
@@ -97,16 +102,16 @@ mod tests {
             side: Side::Bidder,
             ..claims()
         };
-        assert_eq!(sale(&bought, 0, 0), Err(NotASale::Side));
+        assert_eq!(sale(&bought, 0), Err(NotASale::Side));
         let odd = Claims {
             currency: *b"eur",
             ..claims()
         };
-        assert_eq!(sale(&odd, 0, 0), Err(NotASale::Price));
+        assert_eq!(sale(&odd, 0), Err(NotASale::Price));
         let odd = Claims {
             cpm: -1,
             ..claims()
         };
-        assert_eq!(sale(&odd, 0, 0), Err(NotASale::Price));
+        assert_eq!(sale(&odd, 0), Err(NotASale::Price));
     }
 }

@@ -6,9 +6,12 @@
 //! auction.
 
 mod endpoint;
+mod treatment;
 
 pub use endpoint::Endpoint;
 pub(crate) use endpoint::is_private;
+pub use openrtb::reshape::{Rule, Shape};
+pub use treatment::{MAX_RULES, Treatment};
 
 use crate::floor::{Basis, Floors};
 use ledger::{Cpm, Currency};
@@ -142,7 +145,7 @@ pub struct Partner {
     pub openrtb: Arc<str>,
     /// Requests per second over the whole node; 0 means no limit.
     pub max_qps: u32,
-    /// Open connections of one worker.
+    /// Open connections of the node, of which each worker has its part.
     pub max_connections: u16,
     /// Time for its answer, in milliseconds; it never prolongs an auction.
     pub timeout_ms: u32,
@@ -156,6 +159,19 @@ pub struct Partner {
     pub countries: Vec<Arc<str>>,
     /// Countries that it does not buy.
     pub excluded_countries: Vec<Arc<str>>,
+    /// How it is asked.
+    pub treatment: Treatment,
+}
+
+impl Partner {
+    /// Whether notices may go to a private address: where its endpoint may be one or is this
+    /// process.
+    pub fn allow_private(&self) -> bool {
+        match &self.route {
+            Route::Local => true,
+            Route::Http(endpoint) => endpoint.allow_private,
+        }
+    }
 }
 
 /// A fault in a catalog.
@@ -265,6 +281,12 @@ impl Catalog {
             }
             if partner.max_connections == 0 {
                 faults.push(Invalid::new(at("max_connections"), "expected more than 0"));
+            }
+            if partner.treatment.explore_percent > 100 {
+                faults.push(Invalid::new(at("explore_percent"), "expected 0 to 100"));
+            }
+            if let Err(fault) = partner.treatment.shapes(&partner.openrtb) {
+                faults.push(Invalid::new(at(&fault.field), fault.problem));
             }
             for country in partner.countries.iter().chain(&partner.excluded_countries) {
                 if country.len() != 3 || !country.bytes().all(|byte| byte.is_ascii_uppercase()) {

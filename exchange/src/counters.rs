@@ -3,6 +3,7 @@
 //!
 //! Counting costs one relaxed addition. Label sets are closed, so no request can make a new one.
 
+use crate::link::notice::Kind;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -96,6 +97,14 @@ labels! {
         NotInvited = "not_invited",
         /// Not asked: over its requests per second.
         OverQuota = "over_quota",
+        /// Not asked: over its requests per second for this publisher.
+        OverPublisherQuota = "over_publisher_quota",
+        /// Not asked: as many calls under way as it takes.
+        OverConcurrency = "over_concurrency",
+        /// Not asked: it has not bid on this kind of traffic for long.
+        Throttled = "throttled",
+        /// Not asked: the time left is shorter than the way there and back.
+        TooLate = "too_late",
         /// Not asked: its breaker is open.
         BreakerOpen = "breaker_open",
         /// Not asked in time: every connection busy, and enough auctions waiting.
@@ -110,6 +119,8 @@ labels! {
         TimedOut = "timed_out",
         /// The connection could not be made or broke.
         Broken = "broken",
+        /// It does not speak TLS, or its certificate is not trusted.
+        Untrusted = "tls_failed",
         /// It answered with a status that means failure.
         BadStatus = "bad_status",
         /// Its answer exceeded the limit.
@@ -118,10 +129,6 @@ labels! {
         Invalid = "invalid",
         /// A bid won.
         Won = "won",
-        /// A notice was delivered.
-        Notified = "notified",
-        /// A notice could not be delivered.
-        NotNotified = "not_notified",
     }
 }
 
@@ -130,7 +137,7 @@ labels! {
     pub enum NoticeEvent {
         /// Taken into the queue.
         Queued = "queued",
-        /// Dropped, because the queue was full.
+        /// Dropped, because too many waited.
         Dropped = "dropped",
         /// Delivered.
         Delivered = "delivered",
@@ -138,8 +145,34 @@ labels! {
         Retried = "retried",
         /// Given up after its last attempt.
         GivenUp = "given_up",
+        /// The journal could not be written or read.
+        JournalFailed = "journal_failed",
         /// Not an address that this partner's notices may go to.
         Forbidden = "forbidden",
+    }
+}
+
+/// What became of the notices to one partner.
+#[derive(Debug, Default)]
+pub struct Deliveries {
+    by_kind: [Tally<NoticeEvent>; 3],
+    waiting: AtomicU64,
+}
+
+impl Deliveries {
+    /// The counts of one kind.
+    pub fn of(&self, kind: Kind) -> &Tally<NoticeEvent> {
+        &self.by_kind[kind as usize]
+    }
+
+    /// How many wait to be tried again, as of a few seconds ago.
+    pub fn waiting(&self) -> u64 {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Tells how many wait to be tried again.
+    pub fn set_waiting(&self, waiting: u64) {
+        self.waiting.store(waiting, Ordering::Relaxed);
     }
 }
 

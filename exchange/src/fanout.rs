@@ -6,22 +6,29 @@
 //! are on their way. Everything is polled in place: nothing is spawned, so an auction that its
 //! caller abandons leaves nothing behind.
 
+mod habit;
+pub mod markup;
+pub mod split;
+mod view;
+
+pub use habit::{Habits, Traffic};
+pub use view::view;
+
 use crate::Clock;
-use crate::catalog::{Pricing, Route};
+use crate::catalog::Route;
 use crate::counters::PartnerEvent;
+use crate::draw::Draw;
 use crate::invite::Invitation;
 use crate::link::{Failure, Link, Reply, Ticket};
 use crate::lot::Auction;
-use crate::market::Buyer;
-use crate::price::to_wire;
+use crate::market::{Buyer, Live};
 use bumpalo::Bump;
 use bytes::Bytes;
-use ledger::Cpm;
-use openrtb::request::Imp;
-use openrtb::{BidRequest, Encode, List};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -51,10 +58,15 @@ pub struct Received {
     pub body: Bytes,
     /// The breaker's question, for HTTP partners.
     pub ticket: Option<Ticket>,
+    /// What kind of traffic it was asked for, where that is counted.
+    pub traffic: Option<Traffic>,
 }
 
 /// Tokio's timers fire up to a millisecond late.
 const TIMER_GRAIN: Duration = Duration::from_millis(1);
+
+/// A deadline that this thread noticed so late says more of the thread than of the partners.
+const STALL: Duration = Duration::from_millis(10);
 
 /// What a call brought.
 type Answered = Result<Reply, Failure>;
@@ -63,8 +75,42 @@ type Answered = Result<Reply, Failure>;
 struct Asked<F> {
     buyer: usize,
     ticket: Ticket,
+    traffic: Option<Traffic>,
     until: Instant,
     call: Option<Pin<Box<F>>>,
+    _under_way: UnderWay,
+}
+
+/// What a partner may be asked with.
+struct Admission {
+    /// The breaker's question; the bidder of this process has no breaker.
+    ticket: Option<Ticket>,
+    under_way: UnderWay,
+}
+
+/// Counts a call for as long as it is under way.
+struct UnderWay(Arc<Live>);
+
+impl UnderWay {
+    /// `None` where as many are under way as there may be; 0 means no limit.
+    fn new(live: &Arc<Live>, most: u32) -> Option<Self> {
+        let counted = Self(Arc::clone(live));
+        let before = live.in_flight.fetch_add(1, Relaxed);
+        (most == 0 || before < most).then_some(counted)
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Relaxed);
+    }
+}
+
+/// A question for the bidder of this process.
+struct Inside {
+    buyer: usize,
+    traffic: Option<Traffic>,
+    body: Bytes,
 }
 
 /// Asks the invited partners and gathers their answers until `deadline` at the latest, and no
@@ -78,17 +124,12 @@ pub async fn ask(
     deadline: Instant,
     arena: &Bump,
 ) -> Vec<Received> {
-    let (mut asked, mut inside) =
-        prepare(auction, invitations, links, clock.now(), deadline, arena);
+    let (mut asked, mut inside) = prepare(auction, invitations, links, clock, deadline, arena);
     let mut received = Vec::with_capacity(invitations.len());
     let mut ask_inside = || {
-        for (index, body) in inside.drain(..) {
-            received.extend(ask_local(
-                local,
-                index,
-                &auction.market.buyers()[index],
-                &body,
-            ));
+        for one in inside.drain(..) {
+            let buyer = &auction.market.buyers()[one.buyer];
+            received.extend(ask_local(local, buyer, &one));
         }
     };
     let late = asked.iter().map(|one| one.until).max();
@@ -121,98 +162,135 @@ pub async fn ask(
         replies[index] = Some(reply).filter(|_| at <= asked[index].until);
     }
     let now = clock.now();
+    let stalled = now.saturating_duration_since(late) > STALL;
     for (one, reply) in asked.into_iter().zip(replies) {
         // Dropping the call closes its connection.
         drop(one.call);
         let buyer = &auction.market.buyers()[one.buyer];
-        received.extend(settle(buyer, one.buyer, one.ticket, reply, now));
+        if stalled && reply.is_none() {
+            // It was we who came too late, so nothing is learnt of the partner.
+            buyer.events.count(PartnerEvent::TimedOut);
+            continue;
+        }
+        let came = (one.buyer, one.traffic, one.ticket);
+        received.extend(settle(buyer, came, reply, now));
     }
     received
 }
 
-/// Bodies for the bidder of this process, each with its place in the market.
-type Inside = Vec<(usize, Bytes)>;
-
 /// Whoever is fit to be asked: the calls to HTTP partners, not begun yet, and what to ask inside.
-fn prepare(
+fn prepare<'c, C: Clock>(
     auction: &Auction<'_>,
     invitations: &[Invitation<'_>],
     links: &[Option<Rc<Link>>],
-    now: Instant,
+    clock: &'c C,
     deadline: Instant,
     arena: &Bump,
-) -> (Vec<Asked<impl Future<Output = Answered> + use<>>>, Inside) {
-    let written = Vec::new();
-    let mut bodies = Bodies {
-        auction,
-        arena,
-        written,
-    };
+) -> (
+    Vec<Asked<impl Future<Output = Answered> + use<'c, C>>>,
+    Vec<Inside>,
+) {
+    let now = clock.now();
+    let mut bodies = view::Bodies::new(auction, arena);
     let mut asked = Vec::with_capacity(invitations.len());
     let mut inside = Vec::new();
     for invitation in invitations {
         let index = invitation.buyer;
         let buyer = &auction.market.buyers()[index];
-        let patience = Duration::from_millis(buyer.partner.timeout_ms.into());
-        let until = deadline.min(now + patience);
+        let partner = &buyer.partner;
+        let until = deadline.min(now + Duration::from_millis(partner.timeout_ms.into()));
         let link = links[index].as_ref();
-        let Some(ticket) = admit(buyer, link, now) else {
-            continue;
+        let throttled = partner.treatment.throttle_after > 0;
+        let traffic = throttled.then(|| Traffic::of(auction, invitation.lots));
+        let mut draw = Draw::new(auction.seed ^ index as u64);
+        let admission = match admit(auction, buyer, link, traffic, now, &mut draw) {
+            Ok(admission) => admission,
+            Err(event) => {
+                buyer.events.count(event);
+                continue;
+            }
         };
+        let question = bodies.question(*invitation, now, until);
+        if question.told.is_zero() {
+            buyer.events.count(PartnerEvent::TooLate);
+            continue;
+        }
         buyer.events.count(PartnerEvent::Asked);
-        let body = bodies.body(*invitation, until.saturating_duration_since(now));
-        if let (Some(link), Some(ticket)) = (link, ticket) {
-            let link = Rc::clone(link);
-            let call = Some(Box::pin(async move { link.ask(body).await }));
+        if let (Some(link), Some(ticket)) = (link, admission.ticket) {
+            let (link, live) = (Rc::clone(link), Arc::clone(&buyer.live));
+            let call = async move { link.ask(question, &live.timing, clock).await };
             asked.push(Asked {
                 buyer: index,
                 ticket,
+                traffic,
                 until,
-                call,
+                call: Some(Box::pin(call)),
+                _under_way: admission.under_way,
             });
         } else {
-            inside.push((index, body));
+            inside.push(Inside {
+                buyer: index,
+                traffic,
+                body: question.body,
+            });
         }
     }
     (asked, inside)
 }
 
-/// Asks breaker and quota; the inner `None` is the bidder of this process, which has no breaker.
-fn admit(buyer: &Buyer, link: Option<&Rc<Link>>, now: Instant) -> Option<Option<Ticket>> {
-    let ticket = match (&buyer.partner.route, link) {
-        (Route::Local, _) => None,
-        (Route::Http(_), link) => {
+/// Asks habits, breaker, concurrency and quotas.
+fn admit(
+    auction: &Auction<'_>,
+    buyer: &Buyer,
+    link: Option<&Rc<Link>>,
+    traffic: Option<Traffic>,
+    now: Instant,
+    draw: &mut Draw,
+) -> Result<Admission, PartnerEvent> {
+    let treatment = &buyer.partner.treatment;
+    // OpenRTB 2.5 has no word for screens outside of homes.
+    if auction.request.dooh.is_some() && &*buyer.partner.openrtb == "2.5" {
+        return Err(PartnerEvent::NotInvited);
+    }
+    let (limit, explore) = (treatment.throttle_after, treatment.explore_percent);
+    let habits = &buyer.live.habits;
+    if traffic.is_some_and(|traffic| !habits.worth_asking(traffic, limit, explore, draw)) {
+        return Err(PartnerEvent::Throttled);
+    }
+    let ticket = match &buyer.partner.route {
+        Route::Local => None,
+        Route::Http(_) => {
             let ticket = link.and_then(|link| link.admit(now));
-            if ticket.is_none() {
-                buyer.events.count(PartnerEvent::BreakerOpen);
-                return None;
-            }
-            ticket
+            Some(ticket.ok_or(PartnerEvent::BreakerOpen)?)
         }
     };
-    if !buyer.quota.take(now) {
-        buyer.events.count(PartnerEvent::OverQuota);
-        return None;
+    let under_way =
+        UnderWay::new(&buyer.live, treatment.max_in_flight).ok_or(PartnerEvent::OverConcurrency)?;
+    let of_publisher = buyer.publisher_quotas.get(auction.seller.index);
+    if of_publisher.is_some_and(|quota| !quota.take(now)) {
+        return Err(PartnerEvent::OverPublisherQuota);
     }
-    Some(ticket)
+    if !buyer.quota.take(now) {
+        return Err(PartnerEvent::OverQuota);
+    }
+    Ok(Admission { ticket, under_way })
 }
 
-fn ask_local(
-    local: &impl LocalBidder,
-    index: usize,
-    buyer: &Buyer,
-    body: &[u8],
-) -> Option<Received> {
+fn ask_local(local: &impl LocalBidder, buyer: &Buyer, question: &Inside) -> Option<Received> {
     let mut out = Vec::new();
-    let event = match local.bid(body, &mut out) {
+    let event = match local.bid(&question.body, &mut out) {
         LocalAnswer::Bids => {
             return Some(Received {
-                buyer: index,
+                buyer: question.buyer,
                 body: out.into(),
                 ticket: None,
+                traffic: question.traffic,
             });
         }
-        LocalAnswer::NoBid => PartnerEvent::NoBid,
+        LocalAnswer::NoBid => {
+            buyer.learn(question.traffic, false);
+            PartnerEvent::NoBid
+        }
         LocalAnswer::Refused => PartnerEvent::BadStatus,
     };
     buyer.events.count(event);
@@ -223,8 +301,7 @@ fn ask_local(
 /// answer.
 fn settle(
     buyer: &Buyer,
-    index: usize,
-    ticket: Ticket,
+    (index, traffic, ticket): (usize, Option<Traffic>, Ticket),
     reply: Option<Answered>,
     now: Instant,
 ) -> Option<Received> {
@@ -234,98 +311,34 @@ fn settle(
                 buyer: index,
                 body,
                 ticket: Some(ticket),
+                traffic,
             });
         }
         Some(Ok(Reply {
             status: 200 | 204, ..
         })) => {
             buyer.events.count(PartnerEvent::NoBid);
+            buyer.learn(traffic, false);
             ticket.succeeded(now);
             return None;
         }
+        // Our own cap and our own time, not the partner's fault: the ticket goes back unused.
         Some(Err(Failure::Busy)) => {
-            // Our own cap, not the partner's fault: the ticket goes back unused.
             buyer.events.count(PartnerEvent::Busy);
+            return None;
+        }
+        Some(Err(Failure::TooLate)) => {
+            buyer.events.count(PartnerEvent::TooLate);
             return None;
         }
         Some(Ok(_)) => PartnerEvent::BadStatus,
         Some(Err(Failure::TooLarge)) => PartnerEvent::TooLarge,
         Some(Err(Failure::Encoded)) => PartnerEvent::Invalid,
         Some(Err(Failure::Broken | Failure::Forbidden)) => PartnerEvent::Broken,
+        Some(Err(Failure::Untrusted)) => PartnerEvent::Untrusted,
         None => PartnerEvent::TimedOut,
     };
     buyer.events.count(event);
     ticket.failed(now);
     None
-}
-
-/// The request bodies of an auction, one for each view that differs.
-struct Bodies<'b, 'a> {
-    auction: &'b Auction<'a>,
-    arena: &'b Bump,
-    /// For whom, with which time, and what.
-    written: Vec<(Invitation<'b>, i64, Bytes)>,
-}
-
-impl<'b> Bodies<'b, '_> {
-    fn body(&mut self, invited: Invitation<'b>, left: Duration) -> Bytes {
-        let tmax = i64::try_from(left.as_millis()).unwrap_or(i64::MAX);
-        let found = self
-            .written
-            .iter()
-            .find(|(known, time, _)| *time == tmax && self.same_view(*known, invited));
-        if let Some((_, _, body)) = found {
-            return body.clone();
-        }
-        let mut out = Vec::with_capacity(4096);
-        view(self.auction, invited, tmax, self.arena).encode(&mut out);
-        let body = Bytes::from(out);
-        self.written.push((invited, tmax, body.clone()));
-        body
-    }
-
-    /// Whether two partners see the same imps at the same floors.
-    fn same_view(&self, one: Invitation<'_>, other: Invitation<'_>) -> bool {
-        let told = |lot: usize, buyer: usize| self.auction.floor(lot, buyer).signalled;
-        let mut lots = one.lots.iter();
-        one.lots == other.lots && lots.all(|lot| told(*lot, one.buyer) == told(*lot, other.buyer))
-    }
-}
-
-/// The request as a partner sees it: its imps with their floors, the time that is truly left,
-/// the kind of auction, and the currencies that are accepted. Everything else, unknown fields
-/// included, is as the publisher sent it.
-pub fn view<'a>(
-    auction: &Auction<'a>,
-    invited: Invitation<'_>,
-    tmax_ms: i64,
-    arena: &'a Bump,
-) -> BidRequest<'a> {
-    let currency: &'a str = arena.alloc_str(auction.currency.code());
-    let imps = invited.lots.iter().map(|index| {
-        let lot = &auction.lots[*index];
-        let floor = auction.floor(*index, invited.buyer).signalled;
-        let given = floor > Cpm(0);
-        Imp {
-            bidfloor: given.then(|| to_wire(floor)),
-            bidfloorcur: given.then_some(currency),
-            ..*lot.imp
-        }
-    });
-    let imps = bumpalo::collections::Vec::from_iter_in(imps, arena);
-    let cur = match auction.request.cur.items() {
-        [] => List::new(std::slice::from_ref(arena.alloc(currency))),
-        _ => auction.request.cur,
-    };
-    let at = match auction.seller.publisher.pricing {
-        Pricing::FirstPrice => 1,
-        Pricing::SecondPrice { .. } => 2,
-    };
-    BidRequest {
-        imp: List::new(imps.into_bump_slice()),
-        tmax: Some(tmax_ms),
-        at: Some(at),
-        cur,
-        ..auction.request
-    }
 }

@@ -17,6 +17,7 @@ pub mod fanout;
 pub mod floor;
 pub mod intake;
 pub mod invite;
+pub mod latency;
 pub mod link;
 pub mod lot;
 pub mod market;

@@ -1,13 +1,16 @@
 //! The market: a catalog compiled into dense tables, immutable, shared by all workers.
 
-use crate::catalog::{Catalog, Format, Invalid, Partner, Placement, Publisher, Route};
-use crate::counters::{PartnerEvent, Tally};
-use crate::link::Quota;
+use crate::catalog::{Catalog, Format, Invalid, Partner, Placement, Publisher};
+use crate::counters::{Deliveries, PartnerEvent, Tally};
+use crate::fanout::{Habits, Traffic};
 use crate::link::notice::{Kind, Notice};
+use crate::link::{Quota, Timing};
 use foldhash::fast::RandomState;
 use ledger::RateTable;
+use openrtb::reshape::Shape;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 type Map<V> = HashMap<Arc<str>, V, RandomState>;
 
@@ -16,6 +19,8 @@ type Map<V> = HashMap<Arc<str>, V, RandomState>;
 pub struct Seller {
     /// The publisher.
     pub publisher: Publisher,
+    /// Place in the market.
+    pub index: usize,
     /// Its requests per second.
     pub quota: Arc<Quota>,
     placements: Map<Placement>,
@@ -35,8 +40,28 @@ pub struct Buyer {
     pub partner: Partner,
     /// Its requests per second.
     pub quota: Arc<Quota>,
+    /// Its requests per second for each publisher, in the market's order; empty where there is
+    /// no such limit.
+    pub publisher_quotas: Vec<Arc<Quota>>,
+    /// The forms that its requests go through.
+    pub shapes: Arc<[Shape]>,
     /// Its counters.
     pub events: Arc<Tally<PartnerEvent>>,
+    /// What is known of it while the node runs.
+    pub live: Arc<Live>,
+}
+
+/// What the node has learnt of a partner.
+#[derive(Debug, Default)]
+pub struct Live {
+    /// How long its calls take.
+    pub timing: Arc<Timing>,
+    /// Calls under way.
+    pub in_flight: AtomicU32,
+    /// What became of its notices.
+    pub deliveries: Arc<Deliveries>,
+    /// On what it bids.
+    pub habits: Habits,
 }
 
 impl Buyer {
@@ -45,14 +70,17 @@ impl Buyer {
         self.partner.formats.is_empty() || self.partner.formats.contains(&format)
     }
 
-    /// A notice to the partner, which may go to a private address where its endpoint may be one
-    /// or is this process.
+    /// Counts an answer on a kind of traffic, where kinds are told apart.
+    pub fn learn(&self, traffic: Option<Traffic>, bid: bool) {
+        if let Some(traffic) = traffic {
+            self.live.habits.learn(traffic, bid);
+        }
+    }
+
+    /// A notice to the partner.
     pub fn notice(&self, kind: Kind, url: String) -> Notice {
-        let allow_private = match &self.partner.route {
-            Route::Local => true,
-            Route::Http(endpoint) => endpoint.allow_private,
-        };
-        Notice::new(kind, url, allow_private, Arc::clone(&self.events))
+        let (id, allow_private) = (Arc::clone(&self.partner.id), self.partner.allow_private());
+        Notice::new(kind, id, url, allow_private).counted(Arc::clone(&self.live.deliveries))
     }
 }
 
@@ -102,16 +130,43 @@ impl Market {
             }
         }
         for partner in catalog.partners {
-            let old = previous.and_then(|previous| previous.buyer(&partner.id));
-            let quota = kept(old.map(|old| &old.quota), partner.max_qps);
-            let events = old.map(|old| Arc::clone(&old.events)).unwrap_or_default();
-            market.buyers.push(Buyer {
-                partner,
-                quota,
-                events,
-            });
+            let buyer = market.employ(partner, previous);
+            market.buyers.push(buyer);
         }
         Ok(market)
+    }
+
+    fn employ(&self, partner: Partner, previous: Option<&Market>) -> Buyer {
+        let old = previous.and_then(|previous| Some((previous, previous.buyer(&partner.id)?)));
+        let quota = kept(old.map(|(_, old)| &old.quota), partner.max_qps);
+        let each = partner.treatment.max_publisher_qps;
+        let publisher_quota = |seller: &Seller| {
+            let known = old.and_then(|(previous, old)| {
+                let before = previous.seller(&seller.publisher.id)?.index;
+                old.publisher_quotas.get(before)
+            });
+            kept(known, each)
+        };
+        let limited = if each > 0 { &*self.sellers } else { &[] };
+        let shapes: Arc<[Shape]> = partner
+            .treatment
+            .shapes(&partner.openrtb)
+            .unwrap_or_default()
+            .into();
+        // Partners of the same form share it, so that they are sent the same bytes.
+        let same = self.buyers.iter().find(|buyer| buyer.shapes == shapes);
+        Buyer {
+            quota,
+            publisher_quotas: limited.iter().map(publisher_quota).collect(),
+            shapes: same.map_or(shapes, |buyer| Arc::clone(&buyer.shapes)),
+            events: old
+                .map(|(_, old)| Arc::clone(&old.events))
+                .unwrap_or_default(),
+            live: old
+                .map(|(_, old)| Arc::clone(&old.live))
+                .unwrap_or_default(),
+            partner,
+        }
     }
 
     fn add_seller(&mut self, publisher: Publisher, previous: Option<&Market>) {
@@ -127,6 +182,7 @@ impl Market {
         let quota = kept(old.map(|old| &old.quota), publisher.max_qps);
         self.sellers.push(Seller {
             publisher,
+            index: index as usize,
             quota,
             placements: Map::default(),
         });

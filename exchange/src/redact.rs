@@ -48,6 +48,14 @@ pub fn redact<'a>(mut request: BidRequest<'a>, arena: &'a Bump) -> BidRequest<'a
     request
 }
 
+/// The network of an address: 24 bits of IPv4, 48 bits of IPv6.
+pub fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(v4) => IpAddr::from((u32::from(v4) & 0xffff_ff00).to_be_bytes()),
+        IpAddr::V6(v6) => IpAddr::from((u128::from(v6) & (!0 << 80)).to_be_bytes()),
+    }
+}
+
 fn without_ids<'a>(device: &Device<'a>, arena: &'a Bump) -> Device<'a> {
     Device {
         geo: device.geo.map(|geo| coarse(geo, arena)),
@@ -76,13 +84,9 @@ fn coarse<'a>(geo: &Geo<'a>, arena: &'a Bump) -> &'a Geo<'a> {
     })
 }
 
-/// The network of an address: 24 bits of IPv4, 48 bits of IPv6; nothing of what is no address.
+/// The network of an address; nothing of what is no address.
 fn truncated<'a>(ip: &str, arena: &'a Bump) -> Option<&'a str> {
-    let network = match ip.parse().ok()? {
-        IpAddr::V4(v4) => IpAddr::from((u32::from(v4) & 0xffff_ff00).to_be_bytes()),
-        IpAddr::V6(v6) => IpAddr::from((u128::from(v6) & (!0 << 80)).to_be_bytes()),
-    };
-    Some(arena.alloc_str(&network.to_string()))
+    Some(arena.alloc_str(&network(ip.parse().ok()?).to_string()))
 }
 
 #[cfg(test)]

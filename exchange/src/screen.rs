@@ -181,6 +181,20 @@ pub fn is_answer(auction: &Auction<'_>, response: &BidResponse<'_>) -> bool {
     response.id == auction.request.id && bids <= auction.lots.len() * MAX_BIDS_PER_LOT
 }
 
+/// Whether the bid has no markup yet, because its partner answers the win notice with it.
+pub(crate) fn awaits_markup(buyer: &Buyer, bid: &Bid<'_>) -> bool {
+    buyer.partner.treatment.markup_from_nurl
+        && bid.adm.is_none_or(|adm| adm.trim().is_empty())
+        && bid.nurl.is_some_and(|nurl| !nurl.is_empty())
+}
+
+/// Looks once more whether a creative may be shown, now that its markup is there.
+pub(crate) fn recheck(auction: &Auction<'_>, offer: &Offer<'_>) -> Result<(), Loss> {
+    let standing = offer.standing?;
+    let lot = offer.lot.ok_or(Loss::Malformed)?;
+    creative::check(auction, &auction.lots[lot], standing.deal, offer.bid, false)
+}
+
 /// Screens every bid of every answer. Each comes out once, with its standing.
 pub fn screen<'a>(
     auction: &Auction<'a>,
@@ -251,7 +265,7 @@ fn standing<'a>(
     if price < floor {
         return Err(below);
     }
-    creative::check(auction, lot, deal, bid)?;
+    creative::check(auction, lot, deal, bid, awaits_markup(buyer, bid))?;
     let mut hash = Xxh3::new();
     hash.update(buyer.partner.id.as_bytes());
     hash.update(&[0]);

@@ -9,12 +9,12 @@
 
 use crate::catalog::Format;
 use crate::clear::Award;
-use crate::link::notice::{Kind, Notice, Outbox};
+use crate::link::notice::{Device, Kind, Notice, Outbox};
 use crate::lot::Auction;
 use crate::price::to_wire;
 use crate::screen::{Loss, Offer};
 use bumpalo::Bump;
-use ledger::token::{Claims, Purpose, Side, Signer, idempotency_key};
+use ledger::token::{Claims, Purpose, Sale, Side, Signer, idempotency_key};
 use ledger::{Cpm, Currency, Day, Draws};
 use openrtb::macros::{Place, Values, expand};
 use openrtb::response::{Bid, SeatBid};
@@ -172,6 +172,10 @@ fn impression_url(
         day: Day::default(),
         draws: Draws::default(),
         user: 0,
+        sale: Sale {
+            share_ppm: auction.seller.publisher.revenue_share_ppm,
+            allow_private: partner.allow_private(),
+        },
         exchange: seal.exchange,
         seat: offer.seat,
         advertiser: "",
@@ -205,6 +209,28 @@ pub fn notify(auction: &Auction<'_>, offers: &[Offer<'_>], awards: &[Award], out
     }
 }
 
+/// The notice that an offer has won, where its buyer asks for one.
+pub fn win_notice(auction: &Auction<'_>, offer: &Offer<'_>, award: &Award) -> Option<Notice> {
+    let url = offer.bid.nurl.filter(|url| !url.is_empty())?;
+    let texts = Texts::won(auction, offer, award);
+    let url = filled(url, &texts.values(auction, offer), Place::Url);
+    let notice = auction.market.buyers()[offer.buyer].notice(Kind::Win, url);
+    Some(with_device(auction, offer, notice))
+}
+
+/// The notice with the device, as far as the partner may know it, where it is to be told.
+fn with_device(auction: &Auction<'_>, offer: &Offer<'_>, notice: Notice) -> Notice {
+    let told = auction.market.buyers()[offer.buyer]
+        .partner
+        .treatment
+        .device_headers;
+    let device = auction.request.device.filter(|_| told);
+    notice.about(device.map(|device| Device {
+        ip: device.ip.or(device.ipv6).map(str::to_owned),
+        user_agent: device.ua.map(str::to_owned),
+    }))
+}
+
 /// The notice of one offer, where its buyer asks for one.
 fn notice(
     auction: &Auction<'_>,
@@ -212,21 +238,16 @@ fn notice(
     won: Option<&Award>,
     awards: &[Award],
 ) -> Option<Notice> {
-    let (kind, url, texts) = match (won, offer.standing) {
-        (Some(award), _) => (Kind::Win, offer.bid.nurl, Texts::won(auction, offer, award)),
-        (None, Err(loss)) => {
-            let award = awards.iter().find(|award| Some(award.lot) == offer.lot);
-            (
-                Kind::Loss,
-                offer.bid.lurl,
-                Texts::lost(auction, offer, loss, award),
-            )
-        }
+    let loss = match (won, offer.standing) {
+        (Some(award), _) => return win_notice(auction, offer, award),
+        (None, Err(loss)) => loss,
         (None, Ok(_)) => return None,
     };
-    let url = url.filter(|url| !url.is_empty())?;
+    let url = offer.bid.lurl.filter(|url| !url.is_empty())?;
+    let award = awards.iter().find(|award| Some(award.lot) == offer.lot);
+    let texts = Texts::lost(auction, offer, loss, award);
     let url = filled(url, &texts.values(auction, offer), Place::Url);
-    Some(auction.market.buyers()[offer.buyer].notice(kind, url))
+    Some(auction.market.buyers()[offer.buyer].notice(Kind::Loss, url))
 }
 
 /// The texts of an offer's macros: amounts in the currency of the bid.

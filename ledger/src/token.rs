@@ -19,7 +19,7 @@ use xxhash_rust::xxh3::Xxh3;
 /// The most bytes of token text that are looked at; longer ones are refused unread.
 pub const MAX_TEXT: usize = 6 * 1024;
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 const SIGNATURE: usize = 16;
 
 /// What a token may be used for. Each purpose has signatures of its own.
@@ -52,6 +52,16 @@ impl Side {
     }
 }
 
+/// What an exchange needs to settle a sale that it made, whatever has become of its publisher and
+/// its buyer since.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sale {
+    /// The publisher's share when the impression was sold, in millionths.
+    pub share_ppm: u32,
+    /// Whether the buyer's billing notice may go to a private address.
+    pub allow_private: bool,
+}
+
 /// The content of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claims<'a> {
@@ -74,6 +84,8 @@ pub struct Claims<'a> {
     pub draws: Draws,
     /// Key of the user for frequency counting, 0 where there is none.
     pub user: u64,
+    /// The terms of the sale; the default on the bidder's side, whose tokens do not carry them.
+    pub sale: Sale,
     /// The ad exchange.
     pub exchange: &'a str,
     /// The buyer's seat.
@@ -311,6 +323,7 @@ mod tests {
                 ..Draws::default()
             },
             user: 7,
+            sale: Sale::default(),
             exchange: "demo",
             seat: "acme",
             advertiser: "adv_acme",
@@ -352,6 +365,25 @@ mod tests {
         assert_eq!(
             signer.verify(Purpose::Click, &text, 0, &mut buffer),
             Ok(with_long_url)
+        );
+    }
+
+    #[test]
+    fn a_sale_carries_its_terms() {
+        let signer = Signer::new(&[(1, [9; 32])]);
+        let sold = Claims {
+            side: Side::Exchange,
+            sale: Sale {
+                share_ppm: 850_000,
+                allow_private: true,
+            },
+            ..claims()
+        };
+        let text = signed(&signer, Purpose::Impression, &sold);
+        let mut buffer = Vec::new();
+        assert_eq!(
+            signer.verify(Purpose::Impression, &text, 0, &mut buffer),
+            Ok(sold)
         );
     }
 

@@ -16,7 +16,7 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use load_tests::generator::{self, Bodies, Pace, Plan, Target};
 use load_tests::partner::{self, Partner, Profile};
-use load_tests::scenario::{ceiling, notices};
+use load_tests::scenario::{ceiling, notices, partners_bad};
 use load_tests::{bare, corpus};
 use tokio::net::TcpListener;
 
@@ -40,6 +40,8 @@ enum Command {
     Ceiling(Box<Ceiling>),
     /// Bills bids of a running bidder at a rate, and measures acknowledgements and bids.
     Notices(Notices),
+    /// Measures what bad partners cost auctions, healthy partners and the node.
+    PartnersBad(partners_bad::Settings),
     /// Writes realistic bid requests.
     Corpus(Corpus),
 }
@@ -209,6 +211,10 @@ fn main() -> anyhow::Result<()> {
         Command::Bare(bare) => runtime.block_on(serve_bare(bare)),
         Command::Ceiling(ceiling) => runtime.block_on(measure_ceiling(*ceiling)),
         Command::Notices(notices) => runtime.block_on(measure_notices(notices)),
+        Command::PartnersBad(settings) => runtime.block_on(async {
+            let print = |line: &str| println!("{line}");
+            partners_bad::run(&settings, print).await
+        }),
         Command::Corpus(corpus) => write_corpus(&corpus),
     }
 }

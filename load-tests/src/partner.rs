@@ -5,15 +5,17 @@
 //! or as a program with `gavel-load partner`. It listens on loopback only.
 
 use std::convert::Infallible;
-use std::io;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, LOCATION};
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -244,6 +246,7 @@ async fn bid_request(
         Profile::Error500 => return status(StatusCode::INTERNAL_SERVER_ERROR),
         Profile::Garbage => return json(Answer::whole("\u{fffd}]<!-- not json -->{")),
         Profile::Redirect => return redirect(own),
+        Profile::GzipBomb => return bomb(),
         _ => {}
     }
     match bid::reply(&partner.settings, own, &body.to_bytes()) {
@@ -277,6 +280,21 @@ fn bids(profile: Profile, mut text: String) -> Answer {
         }
         _ => Answer::whole(text),
     }
+}
+
+/// Ten megabytes of blanks in some ten kilobytes, whatever was asked for.
+fn bomb() -> Response<Answer> {
+    static PACKED: OnceLock<Bytes> = OnceLock::new();
+    let packed = PACKED.get_or_init(|| {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        let written = encoder.write_all(&vec![b' '; PADDING_BYTES]);
+        let packed = written.and_then(|()| encoder.finish());
+        packed.expect("writing to memory does not fail").into()
+    });
+    let mut response = json(Answer::whole(packed.clone()));
+    let coding = "gzip".parse().expect("is static");
+    response.headers_mut().insert(CONTENT_ENCODING, coding);
+    response
 }
 
 fn redirect(own: SocketAddr) -> Response<Answer> {

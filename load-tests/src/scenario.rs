@@ -2,3 +2,4 @@
 
 pub mod ceiling;
 pub mod notices;
+pub mod partners_bad;

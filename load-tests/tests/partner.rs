@@ -149,6 +149,26 @@ async fn broken_partners_answer_something_else() {
 }
 
 #[tokio::test]
+async fn a_bomb_is_small_until_it_is_unpacked() {
+    let running = start(Profile::GzipBomb).await;
+    let mut stream = send(running.address, "POST", "/bid", REQUEST).await;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    let end = answer
+        .windows(4)
+        .position(|four| four == b"\r\n\r\n")
+        .unwrap()
+        + 4;
+    let head = String::from_utf8_lossy(&answer[..end]).to_lowercase();
+    assert!(head.contains("content-encoding: gzip"), "{head}");
+    let mut unpacked = Vec::new();
+    let body = &answer[end..];
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(body), &mut unpacked).unwrap();
+    assert!(body.len() < 20_000 && unpacked.len() == 10_000_000);
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn a_redirect_that_is_followed_is_seen() {
     let running = start(Profile::Redirect).await;
     ask(running.address, "GET", "/elsewhere", "").await;

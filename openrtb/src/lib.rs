@@ -16,6 +16,7 @@ pub mod macros;
 pub mod native;
 mod object;
 pub mod request;
+pub mod reshape;
 pub mod response;
 pub mod validate;
 mod value;

@@ -52,8 +52,8 @@ pub(super) const KEYS: &[Key] = &[
     key(
         "data.header_timeout_ms",
         Kind::Integer(100, 600_000),
-        "5000",
-        "Time in which a client must send its request line and headers.",
+        "30000",
+        "Time in which a client must send its request line and headers, and for which a connection may be idle.",
     ),
     key(
         "data.body_timeout_ms",
@@ -188,6 +188,12 @@ pub(super) const KEYS: &[Key] = &[
         "Answer `{\"id\":…,\"nbr\":…}` with 200 instead of 204 when nothing is sold.",
     ),
     key(
+        "exchange.ca_file",
+        Kind::Path,
+        "",
+        "PEM file of the authorities that certificates of partners must come from; empty means those that browsers trust.",
+    ),
+    key(
         "exchange.max_bid_cpm",
         Kind::Money,
         "1000",
@@ -203,19 +209,31 @@ pub(super) const KEYS: &[Key] = &[
         "notices.queue",
         Kind::Integer(16, 1_000_000),
         "16384",
-        "Most notices that wait to be sent to partners; beyond it they are dropped and counted.",
+        "Most notices to partners that wait in memory; beyond it they are dropped and counted.",
     ),
     key(
         "notices.in_flight",
         Kind::Integer(1, 10_000),
         "64",
-        "Most notices under way at once.",
+        "Most notices under way at once; a partner may take a quarter of them.",
     ),
     key(
         "notices.attempts",
         Kind::Integer(1, 20),
         "5",
-        "How often a notice is tried.",
+        "How often a win or loss notice is tried.",
+    ),
+    key(
+        "notices.billing_hours",
+        Kind::Integer(1, 720),
+        "24",
+        "How long a billing notice is tried.",
+    ),
+    key(
+        "notices.kept",
+        Kind::Integer(16, 100_000_000),
+        "1000000",
+        "Most notices that wait on disk; beyond it billing reports get 503 and other notices are dropped.",
     ),
     key(
         "bidder.reservations",

@@ -84,14 +84,18 @@ pub(super) async fn settle(
             return Err(Problem::new(StatusCode::BAD_REQUEST, "p", detail));
         }
         (Outcome::Recorded, event::Kind::Loss) => {
-            end(&worker.node, claims, |purse, id| {
-                purse.reservations.release(&purse.book, id);
+            let open = end(&worker.node, claims, |purse, id| {
+                purse.reservations.release(&purse.book, id)
             });
-            uncount(&worker.node.caps, claims, expires_at);
+            // One that was billed before has given its place to an impression; what would be
+            // given back here is the place of another bid.
+            if open == Some(true) {
+                uncount(&worker.node.caps, claims, expires_at);
+            }
         }
         (Outcome::Recorded, event::Kind::Win) => {
             end(&worker.node, claims, |purse, id| {
-                purse.reservations.narrow(&purse.book, id, price);
+                purse.reservations.narrow(&purse.book, id, price)
             });
         }
         (Outcome::Recorded, event::Kind::Impression)
@@ -127,13 +131,14 @@ fn refused(
 }
 
 /// Does something to the reservation of a bid, where it is one of this run of the node.
-fn end(node: &Node, claims: &Claims<'_>, how: impl FnOnce(&Purse, ReservationId)) {
+fn end<T>(
+    node: &Node,
+    claims: &Claims<'_>,
+    how: impl FnOnce(&Purse, ReservationId) -> T,
+) -> Option<T> {
     let purse = &node.snapshot.load().purse;
-    if let Some((epoch, slot, generation)) = claims.reservation
-        && epoch == purse.epoch
-    {
-        how(purse, ReservationId { slot, generation });
-    }
+    let (epoch, slot, generation) = claims.reservation?;
+    (epoch == purse.epoch).then(|| how(purse, ReservationId { slot, generation }))
 }
 
 /// A lost bid is shown to nobody.

@@ -8,9 +8,9 @@ use crate::http::{self, Answer, Problem};
 use bidder::notice::{Fields, Notice};
 use bidder::vast::EVENTS;
 use bytes::Bytes;
-use exchange::link::notice::Kind as Sent;
+use exchange::link::notice::{Device, Kind as Sent, Notice as Sending};
 use hyper::body::Incoming;
-use hyper::header::{HeaderValue, LOCATION};
+use hyper::header::{HeaderMap, HeaderValue, LOCATION};
 use hyper::{Request, StatusCode};
 use ledger::event;
 use ledger::token::{Claims, Purpose, Side};
@@ -60,7 +60,7 @@ pub(super) async fn answer(
     let mut buffer = Vec::new();
     let claims = super::verify(worker, kind.purpose(), &token, &mut buffer)?;
     match (kind, claims.side) {
-        (Kind::Impression, Side::Exchange) => sold(worker, &claims).await?,
+        (Kind::Impression, Side::Exchange) => sold(worker, &claims, request.headers()).await?,
         (Kind::View, Side::Bidder) if playback(worker, request)? => {}
         (Kind::View, Side::Bidder) => {
             let event = Event::of(event::Kind::View, &claims, clock::unix_ms())
@@ -103,30 +103,57 @@ fn playback(worker: &Worker, request: &Request<Incoming>) -> Result<bool, Proble
     Ok(true)
 }
 
-async fn sold(worker: &Worker, claims: &Claims<'_>) -> Result<(), Problem> {
-    let snapshot = worker.node.snapshot.load_full();
-    let share = snapshot
-        .market
-        .seller(claims.publisher)
-        .map(|s| s.publisher.revenue_share_ppm);
-    let share = share.ok_or_else(|| {
-        Problem::new(
-            StatusCode::BAD_REQUEST,
-            "t",
-            "the publisher of the token is not known",
-        )
-    })?;
-    let event: Event = exchange::billing::sale(claims, share, clock::unix_ms())
+async fn sold(worker: &Worker, claims: &Claims<'_>, headers: &HeaderMap) -> Result<(), Problem> {
+    let event: Event = exchange::billing::sale(claims, clock::unix_ms())
         .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "t", error.to_string()))?;
     let outcome = super::record(worker, event).await?;
-    // Once: a pixel that is loaded again bills nobody again.
-    if let (Outcome::Charged { .. }, Some(buyer)) = (outcome, snapshot.market.buyer(claims.partner))
-        && !claims.url.is_empty()
-    {
-        let bill = buyer.notice(Sent::Bill, claims.url.to_owned());
-        worker.desk.outbox.put(bill);
+    let billed = match outcome {
+        // A repeat finds the notice kept already, unless the node died between books and notice.
+        Outcome::Charged { .. } | Outcome::Duplicate => !claims.url.is_empty(),
+        Outcome::Recorded | Outcome::OverDelivered { .. } | Outcome::Refused { .. } => false,
+    };
+    if billed {
+        let bill = bill(worker, claims, headers);
+        let kept = worker.desk.outbox.bill(bill, claims.key).await;
+        kept.map_err(|error| {
+            Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "notices",
+                error.to_string(),
+            )
+        })?;
     }
     Ok(())
+}
+
+/// The billing notice of a sale.
+fn bill(worker: &Worker, claims: &Claims<'_>, headers: &HeaderMap) -> Sending {
+    let (url, snapshot) = (claims.url.to_owned(), worker.node.snapshot.load());
+    let Some(buyer) = snapshot.market.buyer(claims.partner) else {
+        // It was paused or archived since: what it bought is billed all the same.
+        return Sending::new(
+            Sent::Bill,
+            claims.partner.into(),
+            url,
+            claims.sale.allow_private,
+        );
+    };
+    let told = buyer.partner.treatment.device_headers;
+    buyer
+        .notice(Sent::Bill, url)
+        .about(told.then(|| device(headers)))
+}
+
+/// The device that reports, as far as its headers say. Consent is not known here, so that of
+/// its address only the network is told.
+fn device(headers: &HeaderMap) -> Device {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let first = text("x-forwarded-for").and_then(|list| list.split(',').next());
+    let address = first.and_then(|address| address.trim().parse().ok());
+    Device {
+        ip: address.map(|address| exchange::redact::network(address).to_string()),
+        user_agent: text("user-agent").map(str::to_owned),
+    }
 }
 
 fn redirect(url: &str) -> Result<Answer, Problem> {

@@ -74,7 +74,10 @@ impl Worker {
             signer: Arc::clone(&node.signer),
             counters: Arc::clone(&node.counters),
             outbox: node.outbox.clone(),
-            links: Links::new(u16::try_from(settings.workers).unwrap_or(u16::MAX)),
+            links: Links::new(
+                u16::try_from(settings.workers).unwrap_or(u16::MAX),
+                node.trust.clone(),
+            ),
             spare: RefCell::default(),
         };
         let random = RefCell::new(SmallRng::seed_from_u64(seed));

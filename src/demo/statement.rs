@@ -5,7 +5,7 @@
 #[cfg(test)]
 mod tests;
 
-use crate::publisher::LOCAL_BIDDER;
+use control::resource::partner::LOCAL_BIDDER;
 use ledger::Micros;
 use ledger::event::Kind;
 use ledger::statement::{Books, Line, Statement};

@@ -8,9 +8,11 @@ use crate::shutdown::Shutdown;
 use bytes::Bytes;
 use exchange::catalog::Invalid;
 use exchange::floor::{Data, Feed, parse_data};
-use exchange::link::{Failure as CallFailure, Pool, call};
-use http_body_util::Full;
-use hyper::{Request, header};
+use exchange::link::call::{self, Outgoing, Reading};
+use exchange::link::pool::Manner;
+use exchange::link::{Failure as CallFailure, Pool, Trust};
+use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::{Method, Uri};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::{JoinSet, LocalSet};
@@ -40,7 +42,7 @@ pub enum Failure {
     #[error("a private address, which exchange.floors_allow_private would have to allow")]
     Forbidden,
     /// The connection could not be made or broke.
-    #[error("the host cannot be reached, or the connection broke")]
+    #[error("the host cannot be reached or not be trusted, or the connection broke")]
     Broken,
     /// The body is encoded, though nobody asked for it.
     #[error("the file is encoded, expected plain JSON")]
@@ -101,16 +103,20 @@ async fn fetch_all(node: &Arc<Node>) {
             let node = Arc::clone(node);
             under_way.spawn_local(async move {
                 let feeds: &Feeds = &node.floor_feeds;
-                let result = fetch(&feed, allow_private).await;
+                let result = fetch(&feed, &node.trust, allow_private).await;
                 feeds.done(&publisher, &feed, result, clock::unix_s());
             });
         }
     }
 }
 
-async fn fetch(feed: &Feed, allow_private: bool) -> Result<(Data, Vec<Invalid>), Failure> {
+async fn fetch(
+    feed: &Feed,
+    trust: &Trust,
+    allow_private: bool,
+) -> Result<(Data, Vec<Invalid>), Failure> {
     let time = Duration::from_millis(feed.timeout_ms.into());
-    let answered = tokio::time::timeout(time, get(feed, allow_private)).await;
+    let answered = tokio::time::timeout(time, get(feed, trust, allow_private)).await;
     let body = answered.unwrap_or(Err(Failure::TimedOut(feed.timeout_ms)))?;
     parse_data(&body, feed.max_rules).map_err(|faults| {
         let first = faults.first().map(Invalid::to_string).unwrap_or_default();
@@ -121,27 +127,45 @@ async fn fetch(feed: &Feed, allow_private: bool) -> Result<(Data, Vec<Invalid>),
     })
 }
 
-async fn get(feed: &Feed, allow_private: bool) -> Result<Bytes, Failure> {
+async fn get(feed: &Feed, trust: &Trust, allow_private: bool) -> Result<Bytes, Failure> {
     let mut endpoint = feed.endpoint.clone();
     endpoint.allow_private = allow_private;
-    let request = Request::get(&*endpoint.path)
-        .header(header::HOST, &*endpoint.authority)
-        .header(header::ACCEPT, "application/json")
-        .header(header::ACCEPT_ENCODING, "identity")
-        .header(header::CONNECTION, "close")
-        .body(Full::new(Bytes::new()))
-        .map_err(|_| Failure::Broken)?;
+    let path: Uri = endpoint.path.parse().map_err(|_| Failure::Broken)?;
+    let mut headers = HeaderMap::new();
+    let of = HeaderValue::from_static;
+    headers.insert(header::ACCEPT, of("application/json"));
+    headers.insert(header::ACCEPT_ENCODING, of("identity"));
+    headers.insert(header::CONNECTION, of("close"));
+    let outgoing = || {
+        Ok(Outgoing {
+            method: Method::GET,
+            path: path.clone(),
+            headers: headers.clone(),
+            body: Bytes::new(),
+        })
+    };
     // A connection of its own: the next fetch is an hour away.
-    let pool = Pool::new(endpoint, 1, 0);
-    let reply =
-        call::call(&pool, request, feed.max_bytes)
-            .await
-            .map_err(|failure| match failure {
-                CallFailure::TooLarge => Failure::TooLarge(feed.max_bytes),
-                CallFailure::Forbidden => Failure::Forbidden,
-                CallFailure::Encoded => Failure::Encoded,
-                CallFailure::Busy | CallFailure::Broken => Failure::Broken,
-            })?;
+    let manner = Manner {
+        connections: 1,
+        waiting: 0,
+        http2: false,
+        trust: trust.clone(),
+        timing: None,
+    };
+    let reading = Reading {
+        limit: feed.max_bytes,
+        gzip: false,
+        timing: None,
+    };
+    let called = call::call(&Pool::new(endpoint, manner), outgoing, reading).await;
+    let reply = called.map_err(|failure| match failure {
+        CallFailure::TooLarge => Failure::TooLarge(feed.max_bytes),
+        CallFailure::Forbidden => Failure::Forbidden,
+        CallFailure::Encoded => Failure::Encoded,
+        CallFailure::Busy | CallFailure::TooLate | CallFailure::Broken | CallFailure::Untrusted => {
+            Failure::Broken
+        }
+    })?;
     match reply.status {
         200 => Ok(reply.body),
         status @ 300..=399 => Err(Failure::Redirect(status)),

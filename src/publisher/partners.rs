@@ -7,6 +7,7 @@ use bidder::exchange::{Billable, NoBidStyle, SeatUse};
 use bidder::notice::price::Form;
 use control::compile::Seller;
 use control::resource::exchange::{self as resource, BillableEvent, PriceForm};
+use control::resource::partner::LOCAL_BIDDER;
 use exchange::catalog::Route;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 /// This node's bidder as a partner of this node's exchange.
 pub(super) fn own_bidder(exchange: &str) -> exchange::catalog::Partner {
     exchange::catalog::Partner {
-        id: super::LOCAL_BIDDER.into(),
+        id: LOCAL_BIDDER.into(),
         name: format!("the bidder of {exchange}").into(),
         route: Route::Local,
         openrtb: openrtb::VERSION.into(),
@@ -26,11 +27,12 @@ pub(super) fn own_bidder(exchange: &str) -> exchange::catalog::Partner {
         sizes: Vec::new(),
         countries: Vec::new(),
         excluded_countries: Vec::new(),
+        treatment: exchange::catalog::Treatment::default(),
     }
 }
 
 /// The settings of an exchange that calls the bidder.
-pub(super) fn caller(seller: &Seller, price: Form) -> Exchange {
+pub(crate) fn caller(seller: &Seller, price: Form) -> Exchange {
     let settings = &seller.settings;
     Exchange {
         billable: match settings.billable_event {

@@ -76,7 +76,11 @@ fn wrong_addresses_and_methods_are_said_to_be_wrong() {
     let node = Node::start(SMALL, "");
     let mut client = node.client();
     assert_eq!(client.post("/openrtb2/bid/nobody", b"{}").status, 404);
-    assert_eq!(client.get("/openrtb2/auction").status, 405);
+    let refused = client.get("/openrtb2/auction");
+    assert_eq!(
+        (refused.status, refused.header("allow")),
+        (405, Some("POST"))
+    );
     assert_eq!(client.get("/nowhere").status, 404);
     assert_eq!(client.get("/livez").status, 200);
     assert_eq!(client.get("/readyz").status, 200);
@@ -219,4 +223,20 @@ fn a_directory_that_another_node_uses_is_not_shared() {
     // The first one was not disturbed.
     let answer = node.client().get("/readyz");
     assert_eq!(answer.status, 200);
+}
+
+#[test]
+fn a_statement_of_a_node_that_never_ran_says_so() {
+    let folder = std::env::temp_dir().join(format!("gavel-it-{}-unborn", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("gavel.toml"), "storage.path = \"data\"\n").unwrap();
+    let arguments = ["statement", "--config", "gavel.toml", "--account", "adv_it"];
+    let answer = crate::node::gavel(&folder, &arguments);
+    let said = String::from_utf8_lossy(&answer.stderr).into_owned();
+    assert!(!answer.status.success());
+    assert!(
+        said.contains("there is no ledger at data/ledger.sqlite"),
+        "{said}"
+    );
+    std::fs::remove_dir_all(&folder).unwrap();
 }

@@ -28,10 +28,13 @@ landing_page = "https://it.example/"
 id = "cr_native"
 advertiser = "adv_it"
 format = "native"
-native = { titles = ["A title"], images = [{ kind = "main", url = "https://cdn.example/i.png", w = 600, h = 300 }] }
 adomain = ["it.example"]
 landing_page = "https://it.example/"
 cat = ["IAB2-3"]
+
+[creatives.native]
+titles = ["A title"]
+images = [{ kind = "main", url = "https://cdn.example/i.png", w = 600, h = 300 }]
 "#;
     format!("{SMALL}{line_item}")
 }

@@ -21,6 +21,8 @@ mod geo;
 mod live_change;
 mod node;
 mod notices;
+mod open_sales;
+mod partners;
 mod statements;
 mod targeting;
 mod transport;

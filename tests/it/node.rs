@@ -79,6 +79,13 @@ impl Node {
         self.restart();
     }
 
+    /// SIGHUP: read everything again.
+    pub fn hang_up(&self) {
+        let pid = self.process.id().to_string();
+        let sent = Command::new("kill").args(["-HUP", &pid]).status();
+        assert!(sent.unwrap().success());
+    }
+
     /// SIGKILL: nothing is said, flushed or closed.
     pub fn kill(&mut self) {
         self.process.kill().unwrap();

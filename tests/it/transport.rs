@@ -32,6 +32,9 @@ fn compressed_bodies_are_read_and_written() {
         (answer.status, answer.header("content-encoding")),
         (200, None)
     );
+    // Names of codings know no case.
+    let shouted = GZIP.replace("gzip", "GZIP");
+    assert_eq!(client.request("POST", BID, &shouted, &body).status, 200);
     let both = format!("{GZIP}Accept-Encoding: br, gzip\r\n");
     let answer = client.request("POST", BID, &both, &body);
     assert_eq!(answer.header("content-encoding"), Some("gzip"));

@@ -5,14 +5,16 @@
 use super::shown::display;
 use super::{
     Dimension, Display, Format, Input, Invalid, LineItem, Missing, Pacing, PodPosition, Rotation,
-    Subject, Targeting, Value,
+    Strategy, Subject, Targeting, Value,
 };
+use crate::bits::Set;
 use crate::dimension::media::{flexible_code, ratio_code, slot_code};
 use crate::index::{Builder, Groups, Index};
+use crate::markup::Parts;
 use crate::permit::Blocks;
 use audience::SegmentId;
 use foldhash::fast::FixedState;
-use ledger::{BudgetPath, Cpm, Currency, Draws};
+use ledger::{BudgetPath, BudgetSlot, Cpm, Currency, Draws, Micros};
 use std::collections::HashMap;
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
@@ -34,6 +36,9 @@ pub struct Catalog {
     pub(crate) blocks: Arc<Blocks>,
     /// Numbers of the deals that any line item buys under.
     pub(crate) deals: Arc<HashMap<Box<str>, u32, FixedState>>,
+    /// Line items that buy under deals, and those that buy in the open auction.
+    pub(crate) dealt: Set,
+    pub(crate) open: Set,
 }
 
 /// The most that a line item bids.
@@ -54,12 +59,63 @@ pub(crate) struct Payer {
 }
 
 /// When.
+#[derive(Clone)]
 pub(crate) struct Flight {
     pub(crate) id: Arc<str>,
     pub(crate) advertiser: u32,
     pub(crate) start_ms: i64,
     pub(crate) end_ms: i64,
     pub(crate) pacing: Pacing,
+    /// Hours in which any of its active line items may bid.
+    pub(crate) hours: super::Hours,
+    /// The most that one impression of any of them can cost.
+    pub(crate) most: Micros,
+    /// Whether any of them bids a value, and whether any has a fixed price.
+    pub(crate) bids: (bool, bool),
+    /// Its budget of the day, or else its total, among the leases.
+    pub(crate) paced: Option<BudgetSlot>,
+}
+
+impl Flight {
+    fn new(one: &super::Campaign, advertiser: u32) -> Self {
+        Self {
+            id: Arc::from(&*one.id),
+            advertiser,
+            start_ms: one.start_ms,
+            end_ms: one.end_ms,
+            pacing: one.pacing,
+            hours: super::Hours::NONE,
+            most: Micros(0),
+            bids: (false, false),
+            paced: None,
+        }
+    }
+
+    /// Forgets every line item of the campaign.
+    pub(super) fn clear(&mut self) {
+        self.hours = super::Hours::NONE;
+        self.most = Micros(0);
+        self.bids = (false, false);
+        self.paced = None;
+    }
+
+    /// Takes a line item of the campaign into account.
+    pub(super) fn add(&mut self, item: &Item) {
+        if !item.active {
+            return;
+        }
+        self.hours = self.hours.or(item.hours);
+        self.most = self.most.max(item.max_cpm.most_per_impression());
+        match item.strategy {
+            Strategy::Value => self.bids.0 = true,
+            Strategy::FixedCpm => self.bids.1 = true,
+        }
+        if item.draws.day || item.draws.campaign {
+            // The narrowest budget comes first.
+            let at = usize::from(item.draws.line_item);
+            self.paced = item.budget.slots().get(at).copied();
+        }
+    }
 }
 
 /// A line item.
@@ -72,6 +128,7 @@ pub(crate) struct Item {
     /// Place in the catalog's currencies.
     pub(crate) currency: u32,
     pub(crate) active: bool,
+    pub(crate) strategy: Strategy,
     pub(crate) max_cpm: Cpm,
     pub(crate) daily_cap: Option<u16>,
     pub(crate) hours: super::Hours,
@@ -137,22 +194,18 @@ impl Catalog {
                 competitive: labels.of(&one.competitive),
             })
             .collect();
-        let flights: Arc<[Flight]> = campaigns
+        let mut flights: Vec<Flight> = campaigns
             .iter()
-            .map(|one| Flight {
-                id: Arc::from(&*one.id),
-                advertiser: advertiser_at[&one.advertiser],
-                start_ms: one.start_ms,
-                end_ms: one.end_ms,
-                pacing: one.pacing,
-            })
+            .map(|one| Flight::new(one, advertiser_at[&one.advertiser]))
             .collect();
         line_items.sort_by_cached_key(|one| {
             let flight = &flights[campaign_at[&one.campaign] as usize];
             let currency = payers[flight.advertiser as usize].currency;
             (currency, std::cmp::Reverse(one.max_cpm))
         });
-        let shown = creatives.iter().map(|one| display(one, &taxonomies));
+        let mut known = Parts::default();
+        let shown = creatives.iter();
+        let shown = shown.map(|one| display(one, &taxonomies, &mut known));
         let creatives: Arc<[Display]> = shown.collect();
         let mut builder = Builder::default();
         let mut items = Vec::new();
@@ -169,11 +222,22 @@ impl Catalog {
                 own,
                 &slots(&one.targeting, &made, &creatives),
             );
+            flights[campaign as usize].add(&made);
             items.push(Arc::new(made));
         }
+        let universe = items.len();
+        let of = |dealt: bool| {
+            let numbered = items.iter().zip(0..);
+            let own =
+                numbered.filter(|(item, _): &(&Arc<Item>, u32)| item.deals.is_empty() != dealt);
+            Set::new(own.map(|(_, at)| at).collect(), universe)
+        };
+        let (dealt, open) = (of(true), of(false));
         Ok(Self {
+            dealt,
+            open,
             advertisers: payers,
-            campaigns: flights,
+            campaigns: flights.into(),
             bounds: items.iter().map(|item: &Arc<Item>| bound(item)).collect(),
             items,
             creatives,
@@ -193,6 +257,11 @@ impl Catalog {
     /// How many line items there are.
     pub fn line_items(&self) -> usize {
         self.items.len()
+    }
+
+    /// Ids of the line items, by their place in the catalog.
+    pub fn line_item_ids(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.items.iter().map(|one| &*one.id)
     }
 
     /// Ids of the campaigns, in the order of the input.
@@ -270,6 +339,7 @@ pub(super) fn made(
         advertiser,
         currency,
         active: one.active,
+        strategy: one.strategy,
         max_cpm: one.max_cpm,
         daily_cap: one.daily_cap,
         hours: one.targeting.hours,

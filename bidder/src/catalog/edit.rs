@@ -1,7 +1,8 @@
 //! One line item in, out, or changed, without compiling the others again.
 
 use super::compile::{Numbers, bound, made, slots};
-use super::{Bound, Catalog, Invalid, Item, LineItem};
+use super::{Bound, Catalog, Flight, Invalid, Item, LineItem};
+use crate::bits::Set;
 use crate::index::{Entry, Groups};
 use audience::SegmentId;
 use std::cmp::Reverse;
@@ -90,9 +91,20 @@ impl Catalog {
         removed: Option<u32>,
         entry: Option<Entry<'_>>,
     ) -> Self {
+        let added = entry.as_ref().map(|entry| entry.at);
+        let universe = items.len();
+        let with_deals = |at: u32| !items[at as usize].deals.is_empty();
+        let edited = |set: &Set, dealt: bool| {
+            let added = added.map(|at| (at, with_deals(at) == dealt));
+            set.edited(removed, added, universe)
+        };
+        let (dealt, open) = (edited(&self.dealt, true), edited(&self.open, false));
+        let campaigns = self.campaigns_of(removed, added, &items);
         Self {
+            dealt,
+            open,
             advertisers: Arc::clone(&self.advertisers),
-            campaigns: Arc::clone(&self.campaigns),
+            campaigns,
             items,
             bounds,
             creatives: Arc::clone(&self.creatives),
@@ -104,9 +116,35 @@ impl Catalog {
     }
 }
 
+impl Catalog {
+    /// The campaigns after a line item of one went and another came: what they know of their
+    /// line items is gathered again.
+    fn campaigns_of(
+        &self,
+        removed: Option<u32>,
+        added: Option<u32>,
+        items: &[Arc<Item>],
+    ) -> Arc<[Flight]> {
+        let of = |at: Option<u32>, items: &[Arc<Item>]| at.map(|at| items[at as usize].campaign);
+        let concerned = [of(removed, &self.items), of(added, items)];
+        let mut flights = self.campaigns.to_vec();
+        for campaign in concerned.into_iter().flatten() {
+            flights[campaign as usize].clear();
+        }
+        for item in items
+            .iter()
+            .filter(|item| concerned.contains(&Some(item.campaign)))
+        {
+            flights[item.campaign as usize].add(item);
+        }
+        flights.into()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::Hours;
     use crate::sample;
     use ledger::{Book, Cpm};
 
@@ -132,6 +170,34 @@ mod tests {
         assert_eq!(ids(&cheaper).last().map(String::as_str), Some("li_new"));
         assert_eq!(ids(&cheaper.without("li_new")), ids(&dearer));
         assert_eq!(ids(&cheaper.without("li_unknown")), ids(&cheaper));
+    }
+
+    #[test]
+    fn what_line_items_say_together_is_gathered_again() {
+        let book = Book::default();
+        let mut input = sample::input(&book, 3);
+        let early = Catalog::build(input.clone(), |_| None).unwrap();
+        input.line_items[1].delivery.deals = vec!["deal".to_owned()];
+        input.line_items[1].max_cpm = Cpm(9_000_000);
+        input.line_items[1].targeting.hours = Hours::NONE.with(7);
+        let gone = input.line_items.pop().unwrap();
+        let edited = early.without(&gone.id);
+        let edited = edited.with(&input.line_items[1], |_| None).unwrap();
+        let built = Catalog::build(input, |_| None).unwrap();
+        let told = |catalog: &Catalog| {
+            let flight = &catalog.campaigns[0];
+            let (mut dealt, mut open) = (Vec::new(), Vec::new());
+            catalog.dealt.list_common(&[u64::MAX], &mut dealt);
+            catalog.open.list_common(&[u64::MAX], &mut open);
+            let deals: Vec<Box<[u32]>> = catalog
+                .items
+                .iter()
+                .map(|item| item.deals.clone())
+                .collect();
+            (dealt, open, deals, flight.hours, flight.most, flight.bids)
+        };
+        assert_eq!(told(&edited), told(&built));
+        assert_eq!(told(&edited).0, [0], "the dearest buys under a deal");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Creatives as the bid path reads them: markup ready to be copied, and what places ask about.
 
 use super::{Creative, Format};
-use crate::markup::{Markup, banner_types, is_secure};
+use crate::markup::{Markup, Parts, banner_types, is_secure};
 use crate::native::Native;
 use crate::permit::taxonomy::Taxonomies;
 use crate::permit::{Categories, categories};
@@ -64,16 +64,19 @@ struct Content {
     told: Described,
 }
 
-pub(crate) fn display(one: &Creative, taxonomies: &Taxonomies) -> Display {
+pub(crate) fn display(one: &Creative, taxonomies: &Taxonomies, known: &mut Parts) -> Display {
     let Content { texts, told } = content(one);
     let bit = |attr: &i64| if (0..64).contains(attr) { 1 << attr } else { 0 };
     let native = one.native.as_deref();
     let secure = texts.iter().all(|(_, text)| is_secure(text));
-    let variants: Box<[Variant]> = texts.iter().map(|text| variant(one.format, text)).collect();
+    let variants: Box<[Variant]> = texts
+        .iter()
+        .map(|text| variant(one.format, text, known))
+        .collect();
     let sizes = variants.iter().map(|variant| variant.markup.size());
     let size = sizes.max().unwrap_or(0);
     let native_secure = native.is_none_or(Native::is_secure);
-    let native = native.map(|assets| Box::new(Native::new(assets)));
+    let native = native.map(|assets| Box::new(Native::new(assets, known)));
     let boxed = |list: &[String]| list.iter().map(|text| Box::from(&**text)).collect();
     Display {
         id: Arc::from(&*one.id),
@@ -115,10 +118,10 @@ fn crid(one: &Creative) -> &str {
     }
 }
 
-fn variant(format: Format, (protocol, text): &(i64, String)) -> Variant {
+fn variant(format: Format, (protocol, text): &(i64, String), known: &mut Parts) -> Variant {
     let markup = match format {
-        Format::Banner => Markup::banner(text),
-        Format::Video | Format::Audio | Format::Native => Markup::new(text),
+        Format::Banner => Markup::banner(text, known),
+        Format::Video | Format::Audio | Format::Native => Markup::new(text, known),
     };
     Variant {
         protocol: *protocol,

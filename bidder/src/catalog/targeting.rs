@@ -307,6 +307,12 @@ impl Hours {
             && self.0[hour_of_week as usize / 64] >> (hour_of_week % 64) & 1 == 1
     }
 
+    /// The hours of either.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self(std::array::from_fn(|word| self.0[word] | other.0[word]))
+    }
+
     /// Whether there is no hour at all.
     pub fn is_empty(&self) -> bool {
         (0..Self::COUNT).all(|hour| !self.contains(hour))

@@ -3,7 +3,7 @@
 
 use super::{Snapshot, Work};
 use crate::bits::Ones;
-use crate::catalog::{Bound, Format, Item, Turns};
+use crate::catalog::{Bound, Catalog, Format, Item, Strategy, Turns};
 use crate::dimension::media::is_open;
 use crate::draw::{Draw, Subject};
 use crate::intake::Features;
@@ -16,11 +16,37 @@ use crate::select::Selection;
 use crate::{NoBid, pace, respond, shade, value};
 use audience::UserKey;
 use ledger::{Cpm, Currency, RateTable};
-use openrtb::BidRequest;
 use openrtb::native::NativeRequest;
 use openrtb::request::{Deal, Imp};
+use openrtb::{BidRequest, Flag};
 use std::iter::Peekable;
 use std::ops::Range;
+
+/// Takes from what was selected the line items that buy under deals where none of theirs is
+/// offered, and those of the open auction where every imp is for the buyers of deals only.
+///
+/// # Errors
+/// Nobody is left.
+pub(super) fn by_deals(
+    request: &BidRequest<'_>,
+    catalog: &Catalog,
+    selected: &mut [u64],
+) -> Result<(), NoBid> {
+    if catalog.dealt.count() == 0 {
+        return Ok(());
+    }
+    let pmps = || request.imp.iter().filter_map(|imp| imp.pmp);
+    let ours = |deal: &Deal<'_>| deal.id.is_some_and(|id| catalog.deals.contains_key(id));
+    if !pmps().any(|pmp| pmp.deals.iter().any(ours)) {
+        catalog.dealt.remove_from(selected);
+    }
+    let private = pmps().filter(|pmp| pmp.private_auction.is_some_and(Flag::is_set));
+    if private.count() == request.imp.len() {
+        catalog.open.remove_from(selected);
+    }
+    let any = selected.iter().any(|word| *word != 0);
+    any.then_some(()).ok_or(NoBid::NoDeal)
+}
 
 /// The line items of the one currency that the request allows, which stand in order of price;
 /// or else the candidates ranked by the most that each could bid in the currency of comparison.
@@ -142,7 +168,11 @@ impl<'a> Auction<'_, '_, 'a> {
         if item.daily_cap.is_some() && self.user.is_none() {
             return Err(NoBid::UnknownUser);
         }
-        let threshold = plan.participation[item.campaign as usize];
+        let control = plan.controls[item.campaign as usize];
+        let threshold = match item.strategy {
+            Strategy::Value => control.valued,
+            Strategy::FixedCpm => control.fixed,
+        };
         if !pace::takes_part(threshold, item.campaign, self.draw) {
             return Err(NoBid::Paced);
         }
@@ -179,7 +209,8 @@ impl<'a> Auction<'_, '_, 'a> {
                 .ok_or(NoBid::CurrencyNotAllowed)?,
             None => self.rules.floor(imp, item, display, money)?,
         };
-        let worth = shade::price(value::of(item), floor).ok_or(NoBid::BelowFloor)?;
+        let value = self.value(item, at).ok_or(NoBid::BelowFloor)?;
+        let worth = shade::price(value, floor).ok_or(NoBid::BelowFloor)?;
         // The floor of a deal at a fixed price is that price (section 3.2.12).
         let fixed = deal.is_some_and(|deal| deal.at == Some(FIXED_PRICE)) && floor > Cpm(0);
         let price = if fixed { floor } else { worth };
@@ -200,6 +231,15 @@ impl<'a> Auction<'_, '_, 'a> {
             creative,
             price,
             form,
+        })
+    }
+
+    /// What the line item would pay now: the value that it bids, paced, or its fixed price.
+    fn value(&self, item: &Item, at: u32) -> Option<Cpm> {
+        let value = value::of(item, at, self.snapshot.appraisal)?;
+        Some(match item.strategy {
+            Strategy::Value => self.snapshot.plan.controls[item.campaign as usize].scale(value),
+            Strategy::FixedCpm => value,
         })
     }
 

@@ -15,13 +15,14 @@ fn native() -> Native {
         kind,
         value: value.to_owned(),
     };
-    Native::new(&Assets {
+    let assets = Assets {
         titles: vec!["Short".to_owned(), "A longer \"title\"".to_owned()],
         images: vec![image(3, 300, 200), image(3, 1_200, 800), image(1, 80, 80)],
         data: vec![data(2, "Text"), data(2, "A longer text"), data(1, "Acme")],
         video: None,
         privacy: Some("https://why.example/".to_owned()),
-    })
+    };
+    Native::new(&assets, &mut Parts::default())
 }
 
 /// The answer to a request, or none.
@@ -87,7 +88,8 @@ fn a_required_asset_that_is_missing_means_no_answer() {
 
 #[test]
 fn both_styles_of_trackers_are_spoken() {
-    let asked = |trackers: Value| json!({"assets": [{"id": 1, "title": {"len": 9}}], "eventtrackers": trackers});
+    let title = json!({"id": 1, "title": {"len": 9}});
+    let asked = |trackers: Value| json!({"assets": [title], "eventtrackers": trackers});
     let styles = |trackers: Value| {
         let given = answer(&asked(trackers), None).unwrap();
         (given["eventtrackers"].clone(), given["imptrackers"].clone())

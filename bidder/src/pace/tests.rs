@@ -2,176 +2,163 @@ use super::*;
 use crate::draw::mix;
 use std::collections::VecDeque;
 
-const DAY_S: i64 = 86_400;
+const HOUR_MS: i64 = 3_600_000;
+const DAY_MS: i64 = 24 * HOUR_MS;
+const TICK_MS: i64 = 10_000;
 
-/// One day in virtual time, a tick a second: `requests` eligible requests a second, of which
-/// `win_percent` percent are won at `cost` micros, charged `delay_s` seconds later.
+/// A stream of requests whose values and prices are drawn, second-price, with late charges.
 struct Market {
-    requests: u64,
-    win_percent: u64,
-    cost: i64,
-    delay_s: usize,
+    /// Requests in a tick by hour of the day.
+    traffic: fn(f64) -> f64,
+    /// Hours of the day.
+    hours: i64,
+    delay_ms: i64,
+    seed: u64,
 }
 
+#[derive(Default)]
 struct Result {
-    spent: i64,
-    /// The second after which nothing was spent.
-    last_s: i64,
-    /// Largest share of the budget that any hour took.
-    busiest_hour: f64,
+    spent: f64,
+    by_hour: [f64; 25],
+    traffic: [f64; 25],
+    value: f64,
 }
 
-fn simulate(pacer: &mut Pacer, market: &Market, budget: i64, day: i64) -> Result {
-    let (mut charged, mut held, mut last_s) = (0, 0, 0);
-    let mut hours = [0_i64; 24];
-    let mut due: VecDeque<i64> = VecDeque::from(vec![0; market.delay_s]);
-    for second in 0..DAY_S {
-        let now_ms = (day * DAY_S + second) * 1_000;
-        let today = Day {
-            start_ms: day * DAY_S * 1_000,
-            end_ms: (day + 1) * DAY_S * 1_000,
-            budget: Micros(budget),
-            spent: Micros(charged),
-        };
-        let threshold = threshold(pacer.tick(now_ms, today));
-        let mut bought = 0;
-        for request in 0..market.requests {
-            let draw = Draw(mix(now_ms as u64 ^ request << 50));
-            let won = mix(draw.0) % 100 < market.win_percent;
-            // The lease: never more than the budget.
-            if won && takes_part(threshold, 3, draw) && held + market.cost <= budget {
-                held += market.cost;
-                bought += market.cost;
+pub(super) fn uniform(state: &mut u64) -> f64 {
+    *state = mix(*state);
+    (*state >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+pub(super) fn log_normal(state: &mut u64, median: f64, spread: f64) -> f64 {
+    let (one, other) = (uniform(state).max(1e-12), uniform(state));
+    let normal = (-2.0 * one.ln()).sqrt() * (std::f64::consts::TAU * other).cos();
+    median * (spread * normal).exp()
+}
+
+impl Market {
+    fn diurnal() -> Self {
+        Self {
+            traffic: |hour| 60.0 - 40.0 * (hour / 24.0 * std::f64::consts::TAU).cos(),
+            hours: 24,
+            delay_ms: 10_000,
+            seed: 1,
+        }
+    }
+
+    /// A day of a campaign that bids its values, in micros.
+    fn run(&self, pacer: &mut Pacer, pacing: Pacing, budget: i64, day: i64) -> Result {
+        let mut result = Result::default();
+        let mut random = self.seed.wrapping_mul(977) + day as u64;
+        let (start_ms, end_ms) = (day * DAY_MS, day * DAY_MS + self.hours * HOUR_MS);
+        let (mut spent, mut held) = (0_i64, 0_i64);
+        let mut due: VecDeque<(i64, i64)> = VecDeque::new();
+        let (mut requests, mut open) = (0, true);
+        for now_ms in (start_ms..end_ms).step_by(TICK_MS as usize) {
+            while due.front().is_some_and(|(at_ms, _)| *at_ms <= now_ms) {
+                let (_, cost) = due.pop_front().unwrap();
+                spent += cost;
+                held -= cost;
+            }
+            let hour = (now_ms - start_ms) / HOUR_MS;
+            let today = Day {
+                now_ms,
+                start_ms,
+                end_ms,
+                midnight_ms: end_ms,
+                hour_of_week: (hour.min(23)) as u32,
+                into_hour_ms: now_ms % HOUR_MS,
+                hours: Hours::ALL,
+                budget: Micros(budget),
+                spent: Micros(spent),
+                reserved: Micros(held),
+                requests,
+                open,
+                most: Micros(50_000),
+                bids: (true, false),
+            };
+            let control = pacer.tick(pacing, &today);
+            open = budget - spent - held >= 50_000 && control != Control::STOPPED;
+            let into = (now_ms - start_ms) as f64 / HOUR_MS as f64;
+            requests = (self.traffic)(into) as u64;
+            for request in 0..requests {
+                let value = log_normal(&mut random, 3_000.0, 0.6);
+                let price = log_normal(&mut random, 2_000.0, 0.8);
+                result.traffic[hour as usize] += 1.0;
+                let bid = control.scale(Cpm(value as i64)).0 as f64;
+                let draw = Draw(mix(now_ms as u64 ^ request << 50));
+                if !takes_part(control.valued, 3, draw) || bid <= price {
+                    continue;
+                }
+                let cost = price as i64;
+                if budget - spent - held >= bid as i64 {
+                    held += cost;
+                    due.push_back((now_ms + self.delay_ms, cost));
+                    result.by_hour[hour as usize] += cost as f64;
+                    result.value += value;
+                    result.spent += cost as f64;
+                }
             }
         }
-        if bought > 0 {
-            last_s = second;
-            hours[(second / 3_600) as usize] += bought;
-        }
-        due.push_back(bought);
-        charged += due.pop_front().unwrap_or_default();
-    }
-    let most = hours.into_iter().max().unwrap_or_default();
-    Result {
-        spent: held,
-        last_s,
-        busiest_hour: most as f64 / budget as f64,
+        result
     }
 }
 
-/// Spends 99 % and more, goes on into the last quarter of an hour, and no hour takes more than
-/// `most` times its share.
-fn is_even(result: &Result, budget: i64, most: f64) {
-    assert!(result.spent <= budget);
-    assert!(
-        result.spent * 100 >= budget * 99,
-        "spent {} of {budget}",
-        result.spent
-    );
-    assert!(
-        result.last_s > DAY_S - 900,
-        "ended at second {}",
-        result.last_s
-    );
-    let share = result.busiest_hour * 24.0;
-    assert!(share < most, "an hour took {share} times its share");
+/// Root of the mean square of what each hour was off its share, in hourly budgets.
+fn roughness(result: &Result, budget: i64) -> f64 {
+    let all: f64 = result.traffic.iter().sum();
+    let hours = result.by_hour.iter().zip(result.traffic);
+    let squares = hours.map(|(spent, came)| (spent - budget as f64 * came / all).powi(2));
+    (squares.sum::<f64>() / 24.0).sqrt() / (budget as f64 / 24.0)
 }
 
-#[test]
-fn a_uniform_stream_is_spent_evenly_to_the_end() {
-    // About 4.3 million could be spent; the budget is a twentieth of it.
-    let market = Market {
-        requests: 20,
-        win_percent: 100,
-        cost: 2_500,
-        delay_s: 0,
-    };
-    let mut pacer = Pacer::default();
-    let budget = 216_000_000;
-    is_even(&simulate(&mut pacer, &market, budget, 0), budget, 1.1);
-    is_even(&simulate(&mut pacer, &market, budget, 1), budget, 1.05);
+fn is_even(result: &Result, budget: i64, rough: f64) {
+    let share = result.spent / budget as f64;
+    assert!((0.997..=1.0).contains(&share), "spent {share}");
+    let off = roughness(result, budget);
+    assert!(off < rough, "off by {off}");
 }
 
-#[test]
-fn late_notices_do_not_make_it_swing() {
-    let market = Market {
-        requests: 20,
-        win_percent: 30,
-        cost: 2_500,
-        delay_s: 30,
-    };
-    let mut pacer = Pacer::default();
-    let budget = 216_000_000;
-    is_even(&simulate(&mut pacer, &market, budget, 0), budget, 1.15);
-}
+/// A sixteenth of what could be spent on a day of [`Market::diurnal`].
+const BUDGET: i64 = 60_000_000;
 
 #[test]
-fn a_budget_of_few_impressions_lasts_the_day() {
-    let market = Market {
-        requests: 10,
-        win_percent: 50,
-        cost: 2_500,
-        delay_s: 10,
-    };
-    let budget = 500 * 2_500;
-    let mut pacer = Pacer::default();
-    simulate(&mut pacer, &market, budget, 0);
-    // The second day begins with what the first has learned.
-    is_even(&simulate(&mut pacer, &market, budget, 1), budget, 2.0);
-}
-
-#[test]
-fn scarce_requests_are_all_taken() {
-    let market = Market {
-        requests: 1,
-        win_percent: 50,
-        cost: 2_500,
-        delay_s: 0,
-    };
-    let mut pacer = Pacer::default();
-    let result = simulate(&mut pacer, &market, i64::MAX / 4, 0);
-    let most = DAY_S * 2_500 / 2;
-    assert!(
-        result.spent * 100 > most * 98,
-        "{} of about {most}",
-        result.spent
-    );
-}
-
-#[test]
-fn each_change_is_bounded() {
-    let mut pacer = Pacer::default();
-    let day = |spent| Day {
-        start_ms: 0,
-        end_ms: DAY_S * 1_000,
-        budget: Micros(1_000_000),
-        spent: Micros(spent),
-    };
-    let mut before = pacer.tick(0, day(0));
-    for (second, spent) in [(1, 0), (2, 900_000), (3, 900_000), (4, 950_000)] {
-        let now = pacer.tick(second * 1_000, day(spent));
-        assert!(now <= before * STEP + 1e-9 && now >= before / STEP - 1e-9);
-        before = now;
+fn a_day_with_history_is_spent_by_its_traffic() {
+    for (seed, delay_ms) in [(1, 10_000), (2, 300_000), (3, 0)] {
+        let market = Market {
+            delay_ms,
+            seed,
+            ..Market::diurnal()
+        };
+        let mut pacer = Pacer::default();
+        market.run(&mut pacer, Pacing::Even, BUDGET, 0);
+        is_even(
+            &market.run(&mut pacer, Pacing::Even, BUDGET, 1),
+            BUDGET,
+            0.05,
+        );
     }
-    assert_eq!(pacer.tick(5_000, day(1_000_000)), 0.0);
 }
 
 #[test]
-fn thresholds_reach_from_never_to_always() {
-    assert_eq!(
-        (threshold(0.0), threshold(1.0), threshold(2.0)),
-        (0, u32::MAX, u32::MAX)
-    );
-    assert_eq!(threshold(0.5), u32::MAX / 2);
+fn a_first_day_ends_in_time_all_the_same() {
+    let market = Market::diurnal();
+    let result = market.run(&mut Pacer::default(), Pacing::Even, BUDGET, 0);
+    is_even(&result, BUDGET, 0.6);
 }
 
 #[test]
-fn controllers_outlive_the_catalog_and_not_their_campaign() {
-    let mut pacers = Pacers::default();
-    let (kept, gone): (Arc<str>, Arc<str>) = (Arc::from("a"), Arc::from("b"));
-    pacers.of(&kept).participation = 0.7;
-    pacers.of(&gone).participation = 0.7;
-    pacers.keep(&HashSet::from(["a"]));
-    assert_eq!(pacers.of(&kept).participation, 0.7);
-    assert_eq!(pacers.of(&gone).participation, START);
+fn days_have_23_and_25_hours() {
+    for hours in [23, 25] {
+        let mut pacer = Pacer::default();
+        Market::diurnal().run(&mut pacer, Pacing::Even, BUDGET, 0);
+        let market = Market {
+            hours,
+            ..Market::diurnal()
+        };
+        is_even(
+            &market.run(&mut pacer, Pacing::Even, BUDGET, 2),
+            BUDGET,
+            0.1,
+        );
+    }
 }

@@ -172,12 +172,18 @@ fn families(creatives: &[Creative], taxonomies: &Taxonomies) -> Vec<Family> {
     codes.dedup();
     let family_of = |asked: i64| {
         let (mut draft, mut unmapped) = (Draft::default(), Vec::new());
+        // The same few categories come back with creative after creative.
+        let mut known: HashMap<(i64, &str), Option<Mapped>> = HashMap::new();
         for (creative, at) in creatives.iter().zip(0..) {
             let own = family(creative.cattax);
             for cat in &creative.cat {
-                match taxonomies.map(own, cat, asked) {
+                let mapped = known
+                    .entry((own, cat))
+                    .or_insert_with(|| taxonomies.map(own, cat, asked));
+                // Where nobody knows what lies above, a list may name it all the same.
+                match mapped.as_ref().filter(|_| taxonomies.knows(asked)) {
                     Some(Mapped { up, below }) => {
-                        up.iter().chain(&below).for_each(|cat| draft.add(cat, at));
+                        up.iter().chain(below).for_each(|cat| draft.add(cat, at));
                     }
                     None => unmapped.push(at),
                 }

@@ -115,9 +115,14 @@ impl Taxonomies {
         std::iter::once(own).chain(others.filter(move |other| known && *other != own))
     }
 
+    /// Whether it is known what lies above a category: from the table, or from the ids.
+    pub(crate) fn knows(&self, family: i64) -> bool {
+        family == CONTENT_1 || self.families.contains_key(&family)
+    }
+
     /// A category of family `own` as family `asked` knows it; `None` where that cannot be said.
     ///
-    /// Within a family whose table nobody gave, only ids that say what lies above are known.
+    /// Within a family that nobody [`knows`](Self::knows), a category is no more than itself.
     pub(crate) fn map(&self, own: i64, cat: &str, asked: i64) -> Option<Mapped> {
         let tree = self.families.get(&own);
         if own == asked {
@@ -284,5 +289,44 @@ mod tests {
             .add(8, "Unique ID\tParent\tName\n1\t2\tA\n2\t1\tB")
             .unwrap();
         assert_eq!(circle.map(8, "1", 8).unwrap().up.len(), MOST_LEVELS);
+    }
+
+    /// The IAB's own tables, where a folder of them is given.
+    #[test]
+    fn the_published_tables_are_read_and_mapped() {
+        let Ok(corpus) = std::env::var("GAVEL_CORPUS") else {
+            eprintln!("SKIPPED: set GAVEL_CORPUS to the folder that has taxonomy/content-1.0.tsv");
+            return;
+        };
+        let mut all = Taxonomies::default();
+        for (cattax, file) in [
+            (1, "content-1.0"),
+            (9, "content-3.1"),
+            (8, "ad-product-2.0"),
+        ] {
+            let path = format!("{corpus}/taxonomy/{file}.tsv");
+            all.add(cattax, &std::fs::read_to_string(path).unwrap())
+                .unwrap();
+        }
+        let counts = [1, CONTENT_2, 8].map(|code| all.families[&code].names.len());
+        assert!(
+            counts[0] > 380 && counts[1] > 690 && counts[2] > 570,
+            "{counts:?}"
+        );
+        let up = |own, cat, asked| all.map(own, cat, asked).map(|mapped| mapped.up);
+        assert_eq!(up(1, "IAB2", CONTENT_2), Some(vec!["1".to_owned()]));
+        assert_eq!(
+            up(CONTENT_2, "151", CONTENT_2),
+            Some(vec!["151".to_owned(), "150".to_owned()])
+        );
+        assert_eq!(
+            up(8, "1003", 8),
+            Some(vec!["1003".to_owned(), "1002".to_owned()])
+        );
+        let first = all.families[&1].names.keys();
+        let mapped = first
+            .filter(|cat| all.map(1, cat, CONTENT_2).is_some())
+            .count();
+        assert!(mapped > 200, "{mapped} of {} are mapped", counts[0]);
     }
 }

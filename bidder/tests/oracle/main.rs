@@ -113,7 +113,10 @@ proptest! {
 
     /// Requests that use every rule at once.
     #[test]
-    fn every_bid_for_a_drawn_request_is_valid(request in requests::request(), seed in any::<u64>()) {
+    fn every_bid_for_a_drawn_request_is_valid(
+        request in requests::request(),
+        seed in any::<u64>(),
+    ) {
         thread_local! {
             static MARKET: Market = Market::new();
         }

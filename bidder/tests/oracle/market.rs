@@ -4,7 +4,7 @@
 use audience::{Generation, KeySeed, Lookup};
 use bidder::catalog::{
     Advertiser, Assets, Campaign, Catalog, Creative, Data, Delivery, File, Format, Image, Input,
-    LineItem, Media, Pacing, Rotation, Targeting, Template, Video,
+    LineItem, Media, Pacing, Rotation, Strategy, Targeting, Template, Video,
 };
 use bidder::plan::{CampaignDay, LocalTime, Tick};
 use bidder::{Exchange, FrequencyCaps, Links, Pacers, Plan, Runtime, Snapshot};
@@ -145,6 +145,7 @@ impl Market {
             rates: Some(&self.rates),
             exchange: &self.exchange,
             limits: openrtb::Limits::default(),
+            appraisal: None,
         }
     }
 
@@ -214,6 +215,7 @@ fn input(book: &Book) -> (Input, Facts) {
                     id: format!("li_{owner}"),
                     campaign: format!("cmp_{name}"),
                     active: true,
+                    strategy: Strategy::FixedCpm,
                     max_cpm: Cpm(price * 1_000_000),
                     targeting: Targeting::default(),
                     daily_cap: None,
@@ -363,8 +365,9 @@ fn films(owner: &str, first: &'static str, second: &'static str, lengths: &[u32]
     given.adm = format!(
         "<?xml version=\"1.0\"?><VAST version=\"3.0\"><Ad id=\"1\"><InLine><AdSystem>x</AdSystem>\
          <AdTitle>t</AdTitle><Impression><![CDATA[https://other.example/i]]></Impression><Creatives>\
-         <Creative><Linear><Duration>00:00:20</Duration><MediaFiles><MediaFile delivery=\"progressive\"\
-          type=\"{first}\" width=\"640\" height=\"360\"><![CDATA[https://cdn.example/{owner}/g]]>\
+         <Creative><Linear><Duration>00:00:20</Duration><MediaFiles><MediaFile \
+          delivery=\"progressive\" type=\"{first}\" width=\"640\" height=\"360\">\
+         <![CDATA[https://cdn.example/{owner}/g]]>\
          </MediaFile></MediaFiles></Linear></Creative></Creatives></InLine></Ad></VAST>"
     );
     "fr-CA".clone_into(&mut given.language);
@@ -417,9 +420,9 @@ fn natives(owner: &str) -> Shown {
         ],
         video: Some(Video {
             vast: "<VAST version=\"2.0\"><Ad><InLine><AdSystem>x</AdSystem><AdTitle>t</AdTitle>\
-                   <Impression>https://o.example/</Impression><Creatives><Creative><Linear><Duration>\
-                   00:00:08</Duration><MediaFiles><MediaFile type=\"video/mp4\">https://c.example/v\
-                   </MediaFile></MediaFiles></Linear></Creative></Creatives></InLine></Ad></VAST>"
+                   <Impression>https://o.example/</Impression><Creatives><Creative><Linear>\
+                   <Duration>00:00:08</Duration><MediaFiles>\
+                   <MediaFile type=\"video/mp4\">https://c.example/v</MediaFile></MediaFiles></Linear></Creative></Creatives></InLine></Ad></VAST>"
                 .to_owned(),
             media: Media::default(),
         }),

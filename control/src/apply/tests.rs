@@ -316,3 +316,39 @@ proptest! {
         prop_assert_eq!(store.generation().unwrap(), generation);
     }
 }
+
+#[test]
+fn documents_exchange_their_names_in_any_order() {
+    let store = Store::in_memory().unwrap();
+    let file = |first: &str, second: &str| {
+        let publisher = |id: &str, domain: &str| {
+            format!(
+                "[[publishers]]\nid = \"{id}\"\nname = \"P\"\ndomain = \"{domain}\"\n\
+                 currency = \"EUR\"\nrevenue_share = \"0.8\"\n"
+            )
+        };
+        publisher("pub_a", first) + &publisher("pub_b", second)
+    };
+    let before = file("a.example", "b.example");
+    applied(&store, &[("p.toml", &before)]);
+    let after = file("b.example", "a.example");
+    let swapped = applied(&store, &[("p.toml", &after)]).to_string();
+    assert!(
+        swapped.ends_with("0 created, 2 changed, 0 unchanged"),
+        "{swapped}"
+    );
+    // Unchanged documents still hold their names.
+    assert!(!applied(&store, &[("p.toml", &after)]).changes());
+    let third = after.replace("pub_b", "pub_c");
+    let told = faults(&store, &[("p.toml", &third)]);
+    assert!(
+        told.len() == 1 && told[0].contains("already used by pub_b"),
+        "{told:?}"
+    );
+    let both = file("c.example", "c.example");
+    let told = faults(&store, &[("p.toml", &both)]);
+    assert!(
+        told.len() == 1 && told[0].contains("already used by pub_a"),
+        "{told:?}"
+    );
+}

@@ -5,7 +5,7 @@ use super::{Compiled, Seller, World, civil, zone};
 use crate::fault::Fault;
 use crate::resource::campaign::Pacing;
 use crate::resource::line_item::{
-    Audience, Hours, Missing, PodPosition, Rotation, Rules, Targeting, Term,
+    Audience, Hours, Missing, PodPosition, Rotation, Rules, Strategy, Targeting, Term,
 };
 use crate::resource::{Advertiser, Campaign, Creative, Kind, LineItem, Resource, Status};
 use crate::serving::{Chain, Reason};
@@ -123,6 +123,7 @@ fn add(id: &str, resource: &Resource, wanted: &HashSet<(Kind, &str)>, compiled: 
                 end_ms: campaign.end.map_or(i64::MAX, |end| end.0.as_millisecond()),
                 pacing: match campaign.pacing {
                     Pacing::Even => bid::Pacing::Even,
+                    Pacing::FrontLoaded => bid::Pacing::FrontLoaded,
                     Pacing::Asap => bid::Pacing::Asap,
                 },
             });
@@ -217,6 +218,10 @@ fn bought(
         id: id.to_owned(),
         campaign: line_item.campaign.0.clone(),
         active: true,
+        strategy: match line_item.bid.strategy {
+            Strategy::FixedCpm => bid::Strategy::FixedCpm,
+            Strategy::Value => bid::Strategy::Value,
+        },
         max_cpm: line_item.bid.max_cpm.0,
         targeting,
         daily_cap: line_item.frequency.first().map(|rule| rule.max.0 as u16),

@@ -106,6 +106,7 @@ fn buyer(id: &str, partner: &Partner) -> Result<sell::Partner, Fault> {
         sizes: partner.sizes.iter().map(|size| (size.w, size.h)).collect(),
         countries: countries(false),
         excluded_countries: countries(true),
+        treatment: partner.treatment(),
     })
 }
 

@@ -229,10 +229,10 @@ fn web_address(text: &str) -> Result<String, &'static str> {
 }
 
 fn http_address(text: &str) -> Result<String, &'static str> {
-    if plain_url(text, "http://") {
+    if plain_url(text, "http://") || plain_url(text, "https://") {
         Ok(text.to_owned())
     } else {
-        Err("an address such as http://dsp.example:9001/bid")
+        Err("an address such as https://dsp.example/bid")
     }
 }
 
@@ -424,8 +424,11 @@ mod tests {
             ],
         );
         table::<Endpoint>(
-            &[("http://h:1/b", "http://h:1/b")],
-            &["https://h/", "ftp://h", "h:1"],
+            &[
+                ("http://h:1/b", "http://h:1/b"),
+                ("https://h/", "https://h/"),
+            ],
+            &["ftp://h", "h:1"],
         );
         table::<Name>(&[(" A ", "A")], &["", "  ", "a\u{0}b"]);
         table::<Id>(&[("seg_1", "seg_1")], &["", "a b", "a/b", &"x".repeat(65)]);

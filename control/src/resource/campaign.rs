@@ -10,6 +10,8 @@ choices! {
     pub enum Pacing {
         /// Evenly, as traffic comes.
         Even = "even",
+        /// As traffic comes, half as fast again at first and half as fast at last.
+        FrontLoaded = "front_loaded",
         /// As soon as possible.
         Asap = "asap",
     }

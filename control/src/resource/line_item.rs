@@ -18,6 +18,8 @@ choices! {
     pub enum Strategy {
         /// Always the most.
         FixedCpm = "fixed_cpm",
+        /// What the impression is worth, times the pacer's multiplier.
+        Value = "value",
     }
 }
 

@@ -134,7 +134,9 @@ fn each_fault_has_its_pointer() {
         (Kind::Placement, "/tagid", json!(" ")),
         (Kind::Floors, "/data/currency", json!("euro")),
         (Kind::Partner, "/endpoint", json!("ftp://dsp.example/")),
-        (Kind::Partner, "/endpoint", json!("https://dsp.example/")),
+        (Kind::Partner, "/endpoint", json!("https://a@dsp.example/")),
+        (Kind::Partner, "/http", json!("3")),
+        (Kind::Partner, "/explore_percent", json!(101)),
         (Kind::Partner, "/openrtb", json!("3.0")),
         (Kind::Partner, "/timeout_ms", json!(0)),
         (Kind::Exchange, "/billable_event", json!("never")),
@@ -218,6 +220,25 @@ fn a_private_endpoint_must_be_meant() {
     assert_eq!(partner("http://127.0.0.1:9/", Some(false)), None);
     assert_eq!(partner("http://dsp.example/", None), Some(false));
     assert_eq!(partner("http://dsp.example/", Some(true)), Some(true));
+}
+
+#[test]
+fn rules_that_reshape_requests_are_refused_at_their_place() {
+    let told = |remove: Value, rename: Value| {
+        let body = json!({"name":"p","endpoint":"https://dsp.example/","remove":remove,
+            "rename":rename});
+        pointers(Kind::Partner, &body)
+    };
+    let eids = json!([{"from":"user.eids","to":"user.ext.eids"}]);
+    assert_eq!(told(json!(["device.ifa"]), eids.clone()), [""; 0]);
+    assert_eq!(
+        told(
+            json!(["imp.id", "user..eids"]),
+            json!([{"from":"imp.rwdd","to":"ext.rwdd"}])
+        ),
+        ["/remove/0", "/remove/1", "/rename/0"]
+    );
+    assert_eq!(told(json!(["user.eids"]), eids), ["/rename"]);
 }
 
 #[test]

@@ -16,25 +16,27 @@ pub struct Endpoint {
     pub path: Arc<str>,
     /// The `Host` header.
     pub authority: Arc<str>,
+    /// Whether calls are encrypted (`https`).
+    pub tls: bool,
     /// Whether loopback, private and link-local addresses may be called.
     pub allow_private: bool,
 }
 
 impl Endpoint {
-    /// Takes `http://host[:port][/path][?query]` apart.
+    /// Takes `http[s]://host[:port][/path][?query]` apart.
     ///
     /// # Errors
     /// An [`Invalid`] at field `endpoint`: another scheme, user information, a fragment, a
     /// character that does not belong into a URL, or a private address that is not allowed.
     pub fn parse(url: &str, allow_private: bool) -> Result<Self, Invalid> {
         let fault = |problem: String| Invalid::new("endpoint", problem);
-        if url.starts_with("https://") {
-            let problem = "https is not supported yet, give an http:// address";
-            return Err(fault(problem.to_owned()));
-        }
-        let rest = url
-            .strip_prefix("http://")
-            .ok_or_else(|| fault(format!("expected http://host:port/path, found {url:?}")))?;
+        let plain = url.strip_prefix("http://").map(|rest| (rest, false));
+        let secure = url.strip_prefix("https://").map(|rest| (rest, true));
+        let (rest, tls) = plain.or(secure).ok_or_else(|| {
+            fault(format!(
+                "expected http://host:port/path or https://…, found {url:?}"
+            ))
+        })?;
         if let Some(odd) = rest
             .chars()
             .find(|char| !char.is_ascii_graphic() || *char == '#')
@@ -48,7 +50,7 @@ impl Endpoint {
                 "user information is not allowed in an endpoint".to_owned(),
             ));
         }
-        let (host, port) = split_port(authority)
+        let (host, port) = split_port(authority, if tls { 443 } else { 80 })
             .ok_or_else(|| fault(format!("the port of {authority:?} is not 1 to 65535")))?;
         let unbracketed = host
             .strip_prefix('[')
@@ -75,18 +77,19 @@ impl Endpoint {
             port,
             path: path.into(),
             authority: authority.into(),
+            tls,
             allow_private,
         })
     }
 }
 
-fn split_port(authority: &str) -> Option<(&str, u16)> {
+fn split_port(authority: &str, default: u16) -> Option<(&str, u16)> {
     match authority.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => {
             let port = port.parse().ok().filter(|port| *port != 0)?;
             Some((host, port))
         }
-        _ => Some((authority, 80)),
+        _ => Some((authority, default)),
     }
 }
 
@@ -153,12 +156,13 @@ mod tests {
             of("dsp.example", 80, "/?a=1")
         );
         assert_eq!(parse("http://[::1]:81/x?y"), of("::1", 81, "/x?y"));
+        assert_eq!(parse("https://dsp.example/b"), of("dsp.example", 443, "/b"));
+        assert!(Endpoint::parse("https://dsp.example/", true).unwrap().tls);
     }
 
     #[test]
     fn what_is_no_endpoint_is_refused_by_name() {
         for (url, word) in [
-            ("https://dsp.example/", "https"),
             ("ftp://dsp.example/", "expected http://"),
             ("http://a@dsp.example/", "user information"),
             ("http://dsp.example:0/", "port"),

@@ -75,6 +75,15 @@ impl Breaker {
         self.state.get() == State::Closed
     }
 
+    /// Whether nothing goes through at `now`.
+    pub fn is_open(&self, now: Instant) -> bool {
+        match self.state.get() {
+            State::Closed | State::HalfOpen => false,
+            State::Open { until } => now < until,
+            State::Probing => true,
+        }
+    }
+
     fn enter(&self, state: State) {
         self.state.set(state);
         self.era.set(self.era.get().wrapping_add(1));

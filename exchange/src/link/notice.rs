@@ -1,25 +1,26 @@
-//! Win, loss and billing notices, sent by the exchange: queued, bounded, tried again.
+//! Win, loss and billing notices, sent by the exchange: queued, bounded, durable, tried again.
 //!
-//! An auction only queues. A worker's sender task delivers a bounded number at once over
-//! keep-alive pools of its own, one for each host; what fails waits, twice as long each time,
-//! and is tried again until its attempts are used up. A notice counts as delivered by `200` or
-//! `204`; a redirect is a failure. What exceeds the queue is dropped and counted.
+//! An auction only queues. One thread delivers a bounded number at once over keep-alive pools of
+//! its own. A **billing notice** is in the [`Journal`] before it is acknowledged to whoever
+//! reported the impression, once for its sale, and is tried until it is delivered or too old. A
+//! **win or loss notice** is tried from memory first and goes into the journal when that fails
+//! or when the node stops; a crash can lose those of the last moment. What fails waits, twice as
+//! long each time. A partner that fails again and again is left alone by a breaker of its own,
+//! so that it delays nobody else's notices. `200` or `204` is delivered; a redirect is a failure.
+//! What exceeds a bound is dropped and counted.
 
-use super::call::{self, Failure};
-use super::pool::Pool;
-use crate::Clock;
-use crate::catalog::Endpoint;
-use crate::counters::{Counters, NoticeEvent, PartnerEvent, Tally};
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::Request;
-use hyper::header;
-use std::cell::RefCell;
-use std::collections::VecDeque;
-use std::rc::Rc;
+mod deliver;
+mod journal;
+mod send;
+
+pub(super) use deliver::get;
+pub use journal::{Journal, Unusable};
+pub use send::{Post, send};
+
+use crate::counters::{Counters, Deliveries, NoticeEvent};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
 
 /// What a notice tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,34 +33,84 @@ pub enum Kind {
     Bill,
 }
 
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Kind; 3] = [Kind::Win, Kind::Loss, Kind::Bill];
+
+    /// Name as a metric label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Kind::Win => "win",
+            Kind::Loss => "loss",
+            Kind::Bill => "bill",
+        }
+    }
+}
+
+/// The device that an impression is on, for the headers of a notice.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Device {
+    /// Its address, as much of it as may be told.
+    pub ip: Option<String>,
+    /// What it calls itself.
+    pub user_agent: Option<String>,
+}
+
 /// A notice to a partner.
 #[derive(Clone, Debug)]
 pub struct Notice {
     /// What it tells.
     pub kind: Kind,
+    /// The partner's id.
+    pub partner: Arc<str>,
     /// The address with its macros filled.
     pub url: String,
     /// Whether it may go to a private address: as allowed for the partner.
     pub allow_private: bool,
-    /// The partner's counters.
-    pub events: Arc<Tally<PartnerEvent>>,
+    /// What it says about the device, for partners that are told.
+    pub device: Option<Device>,
+    /// The partner's counts; `None` where the partner is no longer one.
+    pub counts: Option<Arc<Deliveries>>,
+    /// Attempts so far.
     attempts: u32,
+    /// Its place in the journal, where it is in there.
+    place: Option<i64>,
 }
 
 impl Notice {
     /// A notice that was not tried yet.
-    pub fn new(
-        kind: Kind,
-        url: String,
-        allow_private: bool,
-        events: Arc<Tally<PartnerEvent>>,
-    ) -> Self {
+    pub fn new(kind: Kind, partner: Arc<str>, url: String, allow_private: bool) -> Self {
         Self {
             kind,
+            partner,
             url,
             allow_private,
-            events,
+            device: None,
+            counts: None,
             attempts: 0,
+            place: None,
+        }
+    }
+
+    /// The notice counted with its partner's.
+    #[must_use]
+    pub fn counted(self, counts: Arc<Deliveries>) -> Self {
+        Self {
+            counts: Some(counts),
+            ..self
+        }
+    }
+
+    /// The notice with what it tells of the device.
+    #[must_use]
+    pub fn about(self, device: Option<Device>) -> Self {
+        Self { device, ..self }
+    }
+
+    fn count(&self, counters: &Counters, event: NoticeEvent) {
+        counters.notices.count(event);
+        if let Some(counts) = &self.counts {
+            counts.of(self.kind).count(event);
         }
     }
 }
@@ -67,14 +118,18 @@ impl Notice {
 /// How notices are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Most notices that wait, those to be tried again included.
+    /// Most notices that wait in memory.
     pub queue: usize,
-    /// Most notices under way at once.
+    /// Most notices under way at once; a partner may take a quarter of them.
     pub in_flight: usize,
-    /// How often a notice is tried.
+    /// How often a win or loss notice is tried.
     pub attempts: u32,
+    /// How long a billing notice is tried.
+    pub billing: Duration,
     /// Pause after the first failure; it doubles with each further one.
     pub backoff: Duration,
+    /// Longest pause.
+    pub longest_pause: Duration,
     /// Time for one attempt.
     pub timeout: Duration,
     /// Most hosts with open connections.
@@ -87,23 +142,32 @@ impl Default for Settings {
             queue: 16_384,
             in_flight: 64,
             attempts: 5,
+            billing: Duration::from_hours(24),
             backoff: Duration::from_millis(500),
+            longest_pause: Duration::from_mins(5),
             timeout: Duration::from_secs(2),
             hosts: 64,
         }
     }
 }
 
+/// A notice on its way to the sender, and what waits for it to be durable.
+struct Queued {
+    notice: Notice,
+    /// The sale that a billing notice is for, and who wants to know that it is kept.
+    sale: Option<([u8; 16], oneshot::Sender<()>)>,
+}
+
 /// The end of the queue into which auctions put notices.
 #[derive(Clone)]
 pub struct Outbox {
-    sender: mpsc::Sender<Notice>,
+    sender: mpsc::Sender<Queued>,
     counters: Arc<Counters>,
 }
 
 /// The end of the queue from which notices are sent.
 pub struct Inbox {
-    receiver: mpsc::Receiver<Notice>,
+    receiver: mpsc::Receiver<Queued>,
     settings: Settings,
     counters: Arc<Counters>,
 }
@@ -115,141 +179,49 @@ pub fn queue(settings: Settings, counters: &Arc<Counters>) -> (Outbox, Inbox) {
         sender,
         counters: Arc::clone(counters),
     };
-    (
-        outbox,
-        Inbox {
-            receiver,
-            settings,
-            counters: Arc::clone(counters),
-        },
-    )
+    let inbox = Inbox {
+        receiver,
+        settings,
+        counters: Arc::clone(counters),
+    };
+    (outbox, inbox)
 }
+
+/// A billing notice could not be kept; the sale may be reported again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the billing notice could not be kept, as too many wait or the disk does not take it")]
+pub struct NotKept;
 
 impl Outbox {
-    /// Queues a notice; where the queue is full it is dropped and counted.
+    /// Queues a win or loss notice; where the queue is full it is dropped and counted.
     pub fn put(&self, notice: Notice) {
-        let event = match self.sender.try_send(notice) {
-            Ok(()) => NoticeEvent::Queued,
-            Err(_) => NoticeEvent::Dropped,
-        };
-        self.counters.notices.count(event);
+        // Whether it was kept is not waited for.
+        let _ = self.queue(Queued { notice, sale: None });
     }
-}
 
-/// The state that the delivering tasks of one sender share.
-struct Sender<C> {
-    settings: Settings,
-    counters: Arc<Counters>,
-    clock: C,
-    /// Pools by host, the least recently used first.
-    pools: RefCell<VecDeque<Rc<Pool>>>,
-    /// Notices to be tried again, with their time.
-    retries: RefCell<Vec<(Instant, Notice)>>,
-}
+    /// Queues the billing notice of a sale and waits until it is durable. The same sale again
+    /// changes nothing.
+    ///
+    /// # Errors
+    /// [`NotKept`], after which the sale is to be reported again.
+    pub async fn bill(&self, notice: Notice, sale: [u8; 16]) -> Result<(), NotKept> {
+        let (kept, waiting) = oneshot::channel();
+        self.queue(Queued {
+            notice,
+            sale: Some((sale, kept)),
+        })?;
+        waiting.await.map_err(|_| NotKept)
+    }
 
-/// How often those that wait to be tried again are looked at.
-const RETRY_TICK: Duration = Duration::from_millis(50);
-
-/// Sends notices until every [`Outbox`] is gone and nothing waits any more. It runs on a local
-/// task set, since its pools belong to one thread.
-pub async fn send<C: Clock + 'static>(mut inbox: Inbox, clock: C) {
-    let Inbox {
-        settings, counters, ..
-    } = &inbox;
-    let sender = Rc::new(Sender {
-        settings: *settings,
-        counters: Arc::clone(counters),
-        clock,
-        pools: RefCell::default(),
-        retries: RefCell::default(),
-    });
-    let mut under_way = tokio::task::JoinSet::new();
-    let mut tick = tokio::time::interval(RETRY_TICK);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut open = true;
-    while open || !under_way.is_empty() || !sender.retries.borrow().is_empty() {
-        let room = under_way.len() < sender.settings.in_flight;
-        tokio::select! {
-            notice = inbox.receiver.recv(), if open && room => match notice {
-                Some(notice) => { under_way.spawn_local(Rc::clone(&sender).deliver(notice)); }
-                None => open = false,
-            },
-            _ = under_way.join_next(), if !under_way.is_empty() => {}
-            _ = tick.tick() => {
-                while under_way.len() < sender.settings.in_flight
-                    && let Some(notice) = sender.due()
-                {
-                    under_way.spawn_local(Rc::clone(&sender).deliver(notice));
-                }
+    fn queue(&self, queued: Queued) -> Result<(), NotKept> {
+        match self.sender.try_send(queued) {
+            Ok(()) => Ok(()),
+            Err(
+                mpsc::error::TrySendError::Full(queued) | mpsc::error::TrySendError::Closed(queued),
+            ) => {
+                queued.notice.count(&self.counters, NoticeEvent::Dropped);
+                Err(NotKept)
             }
         }
-    }
-}
-
-impl<C: Clock> Sender<C> {
-    fn due(&self) -> Option<Notice> {
-        let now = self.clock.now();
-        let mut retries = self.retries.borrow_mut();
-        let at = retries.iter().position(|(due, _)| *due <= now)?;
-        Some(retries.swap_remove(at).1)
-    }
-
-    async fn deliver(self: Rc<Self>, mut notice: Notice) {
-        notice.attempts += 1;
-        match tokio::time::timeout(self.settings.timeout, self.attempt(&notice)).await {
-            Ok(Ok(())) => {
-                self.counters.notices.count(NoticeEvent::Delivered);
-                notice.events.count(PartnerEvent::Notified);
-            }
-            Ok(Err(Failure::Forbidden)) => {
-                self.counters.notices.count(NoticeEvent::Forbidden);
-                notice.events.count(PartnerEvent::NotNotified);
-            }
-            Ok(Err(_)) | Err(_) => self.again(notice),
-        }
-    }
-
-    fn again(&self, notice: Notice) {
-        let mut retries = self.retries.borrow_mut();
-        if notice.attempts >= self.settings.attempts || retries.len() >= self.settings.queue {
-            self.counters.notices.count(NoticeEvent::GivenUp);
-            notice.events.count(PartnerEvent::NotNotified);
-            return;
-        }
-        self.counters.notices.count(NoticeEvent::Retried);
-        let pause = self.settings.backoff * (1 << (notice.attempts - 1).min(10));
-        retries.push((self.clock.now() + pause, notice));
-    }
-
-    async fn attempt(&self, notice: &Notice) -> Result<(), Failure> {
-        let endpoint =
-            Endpoint::parse(&notice.url, notice.allow_private).map_err(|_| Failure::Forbidden)?;
-        let request = Request::get(&*endpoint.path)
-            .header(header::HOST, &*endpoint.authority)
-            .body(Full::new(Bytes::new()))
-            .map_err(|_| Failure::Forbidden)?;
-        let pool = self.pool(endpoint);
-        let reply = call::call(&pool, request, super::MAX_ANSWER).await?;
-        if matches!(reply.status, 200 | 204) {
-            Ok(())
-        } else {
-            Err(Failure::Broken)
-        }
-    }
-
-    fn pool(&self, mut endpoint: Endpoint) -> Rc<Pool> {
-        endpoint.path = "/".into();
-        let mut pools = self.pools.borrow_mut();
-        let found = pools.iter().position(|pool| *pool.endpoint() == endpoint);
-        let pool = found.and_then(|at| pools.remove(at)).unwrap_or_else(|| {
-            // A host may take a quarter of all that is under way; the rest is for the others.
-            let most = (self.settings.in_flight / 4).max(1);
-            Rc::new(Pool::new(endpoint, most, self.settings.in_flight))
-        });
-        pools.push_back(Rc::clone(&pool));
-        if pools.len() > self.settings.hosts {
-            pools.pop_front();
-        }
-        pool
     }
 }

@@ -7,17 +7,20 @@ use openrtb::request::{Banner, Deal, Format as Size};
 use openrtb::response::Bid;
 
 /// Checks markup, format, size, advertiser, category, attributes and security, in this order.
+/// Markup that is `awaited` is not missed yet.
 pub(super) fn check(
     auction: &Auction<'_>,
     lot: &Lot<'_>,
     deal: Option<&Deal<'_>>,
     bid: &Bid<'_>,
+    awaited: bool,
 ) -> Result<(), Loss> {
     let publisher = &auction.seller.publisher;
     let request = &auction.request;
     let markup = bid
         .adm
         .filter(|adm| !adm.trim().is_empty())
+        .or(awaited.then_some(""))
         .ok_or(Loss::NoMarkup)?;
     let named = bid.crid.is_some_and(|crid| !crid.is_empty());
     ensure(named || !publisher.requires_creative_id, Loss::NoCreativeId)?;

@@ -42,6 +42,7 @@ fn market(seats: &[&str]) -> Market {
         sizes: Vec::new(),
         countries: Vec::new(),
         excluded_countries: Vec::new(),
+        treatment: crate::catalog::Treatment::default(),
     };
     let catalog = Catalog {
         publishers: vec![publisher],

@@ -4,7 +4,10 @@
 
 mod faults;
 mod floors;
+mod notices;
 mod partner;
 mod refusals;
 mod sale;
 mod setting;
+mod transport;
+mod treatment;

@@ -28,6 +28,10 @@ pub(crate) struct Partner {
     pub(crate) address: String,
     /// Bodies of bid requests, in order.
     pub(crate) asked: Rc<RefCell<Vec<String>>>,
+    /// Heads of the notices, in order.
+    pub(crate) heads: Rc<RefCell<Vec<String>>>,
+    /// What `GET /markup` is answered with.
+    pub(crate) markup: Rc<RefCell<String>>,
     /// Paths of the notices, in order.
     pub(crate) notices: Rc<RefCell<Vec<String>>>,
     pub(crate) connections: Rc<Cell<usize>>,
@@ -41,6 +45,8 @@ impl Partner {
         let partner = Self {
             address: listener.local_addr().unwrap().to_string(),
             asked: Rc::default(),
+            heads: Rc::default(),
+            markup: Rc::default(),
             notices: Rc::default(),
             connections: Rc::default(),
             failing: Rc::default(),
@@ -60,6 +66,8 @@ impl Partner {
         Self {
             address: self.address.clone(),
             asked: Rc::clone(&self.asked),
+            heads: Rc::clone(&self.heads),
+            markup: Rc::clone(&self.markup),
             notices: Rc::clone(&self.notices),
             connections: Rc::clone(&self.connections),
             failing: Rc::clone(&self.failing),
@@ -89,6 +97,15 @@ async fn serve(mut stream: TcpStream, behaviour: Behaviour, partner: Partner) {
     while let Some((head, body)) = read_request(&mut stream, &mut buffer).await {
         if head.starts_with("GET ") {
             let path = head.split(' ').nth(1).unwrap().to_owned();
+            partner.heads.borrow_mut().push(head.to_lowercase());
+            if path.starts_with("/markup") {
+                partner.notices.borrow_mut().push(path);
+                let markup = partner.markup.borrow().clone();
+                let length = markup.len();
+                let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");
+                let _ = stream.write_all((head + &markup).as_bytes()).await;
+                continue;
+            }
             let failing = partner.failing.get();
             partner.failing.set(failing.saturating_sub(1));
             let status = if failing > 0 {

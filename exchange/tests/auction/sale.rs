@@ -2,7 +2,7 @@
 
 use crate::partner::{Behaviour, Partner};
 use crate::setting::{
-    EUR, Exchange, Now, market, market_of, on_a_worker, partner, publisher, signer,
+    EUR, Exchange, market, market_of, on_a_worker, partner, post, publisher, signer,
 };
 use exchange::catalog::{Format, Partner as Buyer, Pricing};
 use exchange::counters::{NoticeEvent, PartnerEvent};
@@ -36,7 +36,11 @@ const LOWER: &str = r#"{"id":"@ID","cur":"EUR","seatbid":[{"seat":"low","bid":[{
 
 /// Waits until the partners have their notices.
 async fn delivered(exchange: &mut Exchange, count: usize, partners: &[&Partner]) {
-    let sender = notice::send(exchange.inbox.take().unwrap(), Now);
+    let sender = notice::send(
+        exchange.inbox.take().unwrap(),
+        post(),
+        std::future::pending(),
+    );
     let sender = tokio::task::spawn_local(sender);
     loop {
         let arrived: usize = partners
@@ -280,7 +284,11 @@ fn notices_are_tried_again_and_given_up() {
         high.failing.set(usize::MAX);
         exchange.sell(REQUEST).await.0.unwrap();
         let counters = std::sync::Arc::clone(&exchange.desk.counters);
-        let sender = notice::send(exchange.inbox.take().unwrap(), Now);
+        let sender = notice::send(
+            exchange.inbox.take().unwrap(),
+            post(),
+            std::future::pending(),
+        );
         drop(exchange);
         // With every outbox gone the sender ends when nothing waits any more.
         sender.await;
@@ -295,13 +303,18 @@ fn a_notice_does_not_reach_our_own_network() {
         let victim = Partner::start(Behaviour::HangAtHeader).await;
         let mut exchange = Exchange::new(market(vec![partner("any", &victim.address)]), "");
         let url = format!("http://{}/", victim.address);
-        let events = std::sync::Arc::default();
-        exchange
-            .desk
-            .outbox
-            .put(notice::Notice::new(notice::Kind::Win, url, false, events));
+        exchange.desk.outbox.put(notice::Notice::new(
+            notice::Kind::Win,
+            "any".into(),
+            url,
+            false,
+        ));
         let counters = std::sync::Arc::clone(&exchange.desk.counters);
-        let sender = notice::send(exchange.inbox.take().unwrap(), Now);
+        let sender = notice::send(
+            exchange.inbox.take().unwrap(),
+            post(),
+            std::future::pending(),
+        );
         drop(exchange);
         sender.await;
         assert_eq!(counters.notices.get(NoticeEvent::Forbidden), 1);

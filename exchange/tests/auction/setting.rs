@@ -1,8 +1,9 @@
 //! An exchange in a test: its market, its desk and its clock.
 
 use exchange::catalog::{Catalog, Endpoint, Partner, Placement, Pricing, Publisher, Route};
-use exchange::counters::PartnerEvent;
-use exchange::link::notice::{self, Inbox};
+use exchange::counters::{Deliveries, PartnerEvent};
+use exchange::link::Trust;
+use exchange::link::notice::{self, Inbox, Journal, Post};
 use exchange::{
     Call, Clock, Counters, Desk, LocalAnswer, LocalBidder, Market, Outcome, Refusal, Settings, run,
 };
@@ -10,7 +11,7 @@ use ledger::token::Signer;
 use ledger::{Cpm, Currency, Micros, RateTable};
 use openrtb::Scratch;
 use std::cell::RefCell;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 pub(crate) const EUR: Currency = Currency(*b"EUR");
@@ -79,6 +80,7 @@ pub(crate) fn partner(id: &str, address: &str) -> Partner {
         sizes: Vec::new(),
         countries: Vec::new(),
         excluded_countries: Vec::new(),
+        treatment: exchange::catalog::Treatment::default(),
     }
 }
 
@@ -104,6 +106,29 @@ pub(crate) fn market_of(publisher: Publisher, partners: Vec<Partner>) -> Market 
 
 pub(crate) fn signer() -> Signer {
     Signer::new(&[(1, [9; 32])])
+}
+
+/// Counts of partners, of which there are none.
+type Nobody = fn(&str) -> Option<Arc<Deliveries>>;
+
+/// What sending takes in a test: the journal is gone with it.
+pub(crate) fn post() -> Post<Now, fn() -> i64, Nobody> {
+    Post {
+        clock: Now,
+        unix_ms: || {
+            static START: OnceLock<tokio::time::Instant> = OnceLock::new();
+            let start = START.get_or_init(tokio::time::Instant::now);
+            i64::try_from(start.elapsed().as_millis()).unwrap()
+        },
+        counts: |_| None,
+        trust: trust(),
+        journal: Journal::in_memory(100).unwrap(),
+    }
+}
+
+/// The authority of the tests' certificates.
+pub(crate) fn trust() -> Trust {
+    Trust::of_pem(crate::transport::AUTHORITY).unwrap()
 }
 
 pub(crate) struct Exchange {
@@ -132,7 +157,7 @@ impl Exchange {
             signer: Arc::new(signer()),
             counters,
             outbox,
-            links: exchange::link::Links::new(1),
+            links: exchange::link::Links::new(1, trust()),
             spare: RefCell::default(),
         };
         Self {
@@ -144,11 +169,20 @@ impl Exchange {
 
     /// Runs one auction.
     pub(crate) async fn sell(&self, body: &str) -> (Result<Outcome, Refusal>, serde_json::Value) {
+        self.sell_with(body, 42).await
+    }
+
+    /// Runs one auction with a seed of its own.
+    pub(crate) async fn sell_with(
+        &self,
+        body: &str,
+        seed: u64,
+    ) -> (Result<Outcome, Refusal>, serde_json::Value) {
         let call = Call {
             body: body.as_bytes(),
             received: Now.now(),
             now_s: 1_000,
-            seed: 42,
+            seed,
         };
         let (mut scratch, mut out) = (Scratch::default(), Vec::new());
         let result = run(&self.desk, &self.market, None, call, &mut scratch, &mut out).await;

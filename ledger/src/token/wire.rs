@@ -1,7 +1,7 @@
 //! The bytes of a token: a version, the id of the key, then the claims in a fixed order, numbers
 //! little-endian and texts behind their length.
 
-use super::{Claims, Side, VERSION};
+use super::{Claims, Sale, Side, VERSION};
 use crate::budget::{Day, Draws};
 
 /// The bytes of a token while they are written. Ordinary tokens fit on the stack.
@@ -65,6 +65,10 @@ impl Payload {
         self.put(&claims.day.0.to_le_bytes());
         self.put(&[claims.draws.bits()]);
         self.put(&claims.user.to_le_bytes());
+        if claims.side == Side::Exchange {
+            self.put(&claims.sale.share_ppm.to_le_bytes());
+            self.put(&[u8::from(claims.sale.allow_private)]);
+        }
         for text in [
             claims.exchange,
             claims.seat,
@@ -105,6 +109,19 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(text).ok()
     }
 
+    fn sale(&mut self) -> Option<Sale> {
+        let share_ppm = self.number()?;
+        let allow_private = match self.take()? {
+            [0] => false,
+            [1] => true,
+            [_] => return None,
+        };
+        Some(Sale {
+            share_ppm,
+            allow_private,
+        })
+    }
+
     pub(super) fn claims(mut self) -> Option<Claims<'a>> {
         let side = match self.take()? {
             [0] => Side::Bidder,
@@ -127,6 +144,10 @@ impl<'a> Reader<'a> {
             day: Day(self.number()?),
             draws: Draws::from_bits(u8::from_le_bytes(self.take()?))?,
             user: u64::from_le_bytes(self.take()?),
+            sale: match side {
+                Side::Bidder => Sale::default(),
+                Side::Exchange => self.sale()?,
+            },
             exchange: self.text()?,
             seat: self.text()?,
             advertiser: self.text()?,

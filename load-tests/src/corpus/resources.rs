@@ -55,7 +55,11 @@ pub fn write_resources(path: &Path, counts: Counts, seed: u64) -> io::Result<()>
         let campaign = item / ITEMS_OF_A_CAMPAIGN;
         if item % ITEMS_OF_A_CAMPAIGN == 0 {
             // No measurement spends a day's budget, so the paced ones soon take part in everything.
-            let pacing = if campaign % 2 == 0 { "even" } else { "asap" };
+            let pacing = if campaign.is_multiple_of(2) {
+                "even"
+            } else {
+                "asap"
+            };
             writeln!(
                 out,
                 "[[campaigns]]\nid = \"cmp_{campaign}\"\nadvertiser = \"adv_{advertiser}\"\n\

@@ -47,11 +47,13 @@ pub enum Profile {
     Redirect,
     /// Answers 200 with bytes that are not JSON.
     Garbage,
+    /// Answers 200 with few bytes that decompress to ten megabytes.
+    GzipBomb,
 }
 
 impl Profile {
     /// All profiles by name, except `slow`, which carries a number.
-    pub const NAMED: [(&'static str, Self); 18] = [
+    pub const NAMED: [(&'static str, Self); 19] = [
         ("ok", Self::Ok),
         ("nobid", Self::NoBid),
         ("hang-connect", Self::HangConnect),
@@ -70,6 +72,7 @@ impl Profile {
         ("reset", Self::Reset),
         ("redirect", Self::Redirect),
         ("garbage", Self::Garbage),
+        ("gzip-bomb", Self::GzipBomb),
     ];
 }
 

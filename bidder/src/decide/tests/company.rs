@@ -202,7 +202,7 @@ fn a_deal_is_bought_by_those_it_is_for_at_its_price() {
         assert_eq!(answer.bid()["price"], price);
     }
     let refusals: [(Change, NoBid); 5] = [
-        (|deal| deal["id"] = "e".into(), NoBid::PrivateAuction),
+        (|deal| deal["id"] = "e".into(), NoBid::NoDeal),
         (|deal| deal["wseat"] = json!(["x"]), NoBid::NoDeal),
         (
             |deal| deal["wadomain"] = json!(["x.example"]),

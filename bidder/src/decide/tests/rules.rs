@@ -180,3 +180,21 @@ fn one_seat_bids_for_all_advertisers() {
     let blocked = with(|request| request["bseat"] = json!(["house"]));
     assert_eq!(refused(&world, &blocked), NoBid::SeatNotAllowed);
 }
+
+#[test]
+fn a_category_whose_parents_nobody_knows_cannot_show_that_it_is_allowed() {
+    let world = World::new(1, |input, _| {
+        let creative = &mut input.creatives[0];
+        (creative.cat, creative.cattax) = (vec!["151".to_owned()], 7);
+    });
+    let listed = |field: &str, cat: &str, cattax: i64| {
+        with(|request| {
+            request[field] = json!([cat]);
+            request["cattax"] = cattax.into();
+        })
+    };
+    assert_eq!(refused(&world, &listed("bcat", "150", 7)), NoBid::Blocked);
+    assert_eq!(refused(&world, &listed("acat", "150", 7)), NoBid::Blocked);
+    assert!(ask(&world, &listed("acat", "151", 9)).outcome.is_ok());
+    assert_eq!(refused(&world, &listed("bcat", "IAB7", 1)), NoBid::Blocked);
+}

@@ -377,3 +377,27 @@ async fn what_decides_whose_it_is_never_changes() {
         .await;
     assert_eq!((back.status, back.pointers()), (422, vec!["/domain"]));
 }
+
+#[tokio::test]
+async fn no_partner_takes_the_bidders_place_or_is_one_too_many() {
+    let api = Fixture::new();
+    let partner = |id: &str| json!({"id":id,"name":"P","endpoint":"http://dsp.example:9001/bid"});
+    let answer = api.admin("POST", "/v1/partners", &partner("bidder")).await;
+    assert_eq!((answer.status, answer.pointers()), (422, vec!["/id"]));
+    for number in 0..63 {
+        let body = partner(&format!("dsp_{number}"));
+        let answer = api.admin("POST", "/v1/partners", &body).await;
+        assert_eq!(answer.status, 201);
+    }
+    let answer = api.admin("POST", "/v1/partners", &partner("dsp_63")).await;
+    assert_eq!((answer.status, answer.pointers()), (422, vec!["/status"]));
+    // Active ones may be changed, and one that is paused makes room.
+    let rename = json!({"name":"Q"});
+    let answer = api.admin("PATCH", "/v1/partners/dsp_0", &rename).await;
+    assert_eq!(answer.status, 200);
+    let pause = json!({"status":"paused"});
+    let answer = api.admin("PATCH", "/v1/partners/dsp_0", &pause).await;
+    assert_eq!(answer.status, 200);
+    let answer = api.admin("POST", "/v1/partners", &partner("dsp_63")).await;
+    assert_eq!(answer.status, 201);
+}

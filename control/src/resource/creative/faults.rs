@@ -214,8 +214,8 @@ mod tests {
     use serde_json::{Value, json};
 
     const VAST: &str = "<VAST version=\"3.0\"><Ad><InLine><Creatives><Creative><Linear><Duration>\
-        00:00:15</Duration><MediaFiles><MediaFile type=\"video/mp4\">https://c.example/v</MediaFile>\
-        </MediaFiles></Linear></Creative></Creatives></InLine></Ad></VAST>";
+        00:00:15</Duration><MediaFiles><MediaFile type=\"video/mp4\">https://c.example/v\
+        </MediaFile></MediaFiles></Linear></Creative></Creatives></InLine></Ad></VAST>";
 
     fn told(format: &str, change: &Value) -> Vec<String> {
         let mut body = json!({"advertiser": "adv_a", "format": format,

@@ -1,0 +1,168 @@
+//! The ledger of a simulation: the rules of the real one, in memory.
+//!
+//! The store of a node writes every event to a disk; a simulated day has a million. These books
+//! keep the same state and follow the same rules, which a test checks against the real store,
+//! step by step, on random histories.
+
+use ledger::event::Kind;
+use ledger::store::{BudgetState, Funding};
+use ledger::{Carry, Event, Micros, Outcome, invariant};
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// Budgets, carried remainders and the events that are known.
+#[derive(Debug, Default)]
+pub struct Books {
+    epoch: u32,
+    budgets: BTreeMap<String, Account>,
+    carries: HashMap<String, Carry>,
+    known: HashSet<([u8; 16], Kind)>,
+}
+
+#[derive(Debug, Default)]
+struct Account {
+    state: BudgetState,
+    /// What crashed runs held: the run, how much, until when (unix seconds).
+    frozen: Vec<(u32, i64, i64)>,
+}
+
+impl Books {
+    /// Begins a run: what the run before had leased is frozen until `hold_s` after `now_s` (unix
+    /// seconds). The number of the run, from 1.
+    pub fn open(&mut self, now_s: i64, hold_s: i64) -> u32 {
+        for account in self.budgets.values_mut() {
+            let leased = std::mem::take(&mut account.state.leased);
+            if leased.0 > 0 {
+                account.frozen.push((self.epoch, leased.0, now_s + hold_s));
+                account.state.frozen.0 += leased.0;
+            }
+        }
+        self.epoch += 1;
+        self.epoch
+    }
+
+    /// Makes a budget known.
+    pub fn set_budget(&mut self, key: &str, limit: Micros) {
+        let account = self.budgets.entry(key.to_owned()).or_default();
+        let state = &mut account.state;
+        if state.limit != limit || state.allowed.0 == 0 {
+            state.limit = limit;
+            let committed = state.spent.0 + state.leased.0 + state.frozen.0;
+            state.allowed = Micros(limit.0.max(committed));
+        }
+    }
+
+    /// The state of a budget.
+    pub fn budget(&self, key: &str) -> Option<&BudgetState> {
+        self.budgets.get(key).map(|account| &account.state)
+    }
+
+    /// Grants up to `micros`, or takes back what is below 0, and says how much it was.
+    pub fn lease(&mut self, key: &str, micros: i64) -> i64 {
+        let Some(Account { state, .. }) = self.budgets.get_mut(key) else {
+            return 0;
+        };
+        let slice = micros.min(state.remaining().0.max(0)).max(-state.leased.0);
+        state.leased.0 += slice;
+        let committed = state.spent.0 + state.leased.0 + state.frozen.0;
+        state.allowed = Micros(state.limit.0.max(state.allowed.0.min(committed)));
+        slice
+    }
+
+    /// Frees what crashed runs held, where its time has passed.
+    pub fn thaw(&mut self, now_s: i64) {
+        for Account { state, frozen } in self.budgets.values_mut() {
+            let ended = |(_, _, until): &(u32, i64, i64)| *until < now_s;
+            let freed: i64 = frozen
+                .iter()
+                .filter(|one| ended(one))
+                .map(|one| one.1)
+                .sum();
+            frozen.retain(|one| !ended(one));
+            if freed > 0 {
+                state.frozen.0 -= freed;
+                let committed = state.spent.0 + state.leased.0 + state.frozen.0;
+                state.allowed = Micros(state.limit.0.max(committed));
+            }
+        }
+    }
+
+    /// Writes an event. `funding` is asked for a new bill, with its cost.
+    pub fn apply(
+        &mut self,
+        event: &Event,
+        funding: impl FnOnce(&Event, Micros) -> Funding,
+    ) -> Outcome {
+        if self.known.contains(&(event.key, event.kind)) {
+            return Outcome::Duplicate;
+        }
+        if let Some(fault) = event.fault() {
+            return Outcome::Refused { fault };
+        }
+        self.known.insert((event.key, event.kind));
+        if event.kind != Kind::Bill {
+            return Outcome::Recorded;
+        }
+        let carry = self.carries.entry(event.carry_key()).or_default();
+        let cost = carry.impression(event.cpm);
+        let funding = funding(event, cost);
+        if self.fund(&event.budgets, cost, funding) {
+            Outcome::Charged { cost }
+        } else {
+            Outcome::OverDelivered { cost }
+        }
+    }
+
+    /// Takes a bill from its budgets, all or none, and says whether they had it.
+    fn fund(&mut self, keys: &[String], cost: Micros, funding: Funding) -> bool {
+        let known = keys.iter().all(|key| self.budgets.contains_key(key));
+        let part = |account: &Account| {
+            let (lease, frozen) = match funding {
+                Funding::Lease { held } => (held.0.min(account.state.leased.0), 0),
+                Funding::Frozen { epoch } => (0, account.frozen_of(epoch)),
+                Funding::Late => (0, 0),
+            };
+            (cost.0.min(lease), cost.0.min(frozen))
+        };
+        let funded = known
+            && keys.iter().all(|key| {
+                let account = &self.budgets[key];
+                let (lease, frozen) = part(account);
+                cost.0 - lease - frozen <= account.state.remaining().0.max(0)
+            });
+        for key in keys.iter().filter(|_| known) {
+            let Some(account) = self.budgets.get_mut(key) else {
+                continue;
+            };
+            let (lease, frozen) = part(account);
+            account.state.leased.0 -= lease;
+            if funded {
+                account.state.spent.0 += cost.0;
+                account.state.frozen.0 -= frozen;
+                if let Funding::Frozen { epoch } = funding {
+                    account.thin(epoch, frozen);
+                }
+            }
+            debug_assert!(
+                invariant::within_budget(&account.state),
+                "a bill overspent the budget {key}"
+            );
+        }
+        funded
+    }
+}
+
+impl Account {
+    fn frozen_of(&self, epoch: u32) -> i64 {
+        let of = self.frozen.iter().filter(|one| one.0 == epoch);
+        of.map(|one| one.1).sum()
+    }
+
+    fn thin(&mut self, epoch: u32, micros: i64) {
+        if let Some(one) = self.frozen.iter_mut().find(|one| one.0 == epoch) {
+            one.1 -= micros;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,138 @@
+use super::*;
+use ledger::store::{Budget, SqliteStore, Store};
+use ledger::{Cpm, Currency};
+use proptest::prelude::*;
+
+const EUR: Currency = Currency(*b"EUR");
+
+#[derive(Clone, Debug)]
+enum Step {
+    Lease {
+        key: usize,
+        micros: i64,
+    },
+    Bill {
+        bid: u8,
+        cpm: i64,
+        keys: usize,
+        funding: usize,
+        held: i64,
+    },
+    Limit {
+        key: usize,
+        limit: i64,
+    },
+    Thaw {
+        now_s: i64,
+    },
+    Crash,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0..2_usize, -400..400_i64).prop_map(|(key, micros)| Step::Lease { key, micros }),
+        8 => (0..60_u8, -1..90_000_i64, 0..4_usize, 0..4_usize, 0..100_i64).prop_map(
+            |(bid, cpm, keys, funding, held)| Step::Bill { bid, cpm, keys, funding, held }
+        ),
+        1 => (0..2_usize, 0..900_i64).prop_map(|(key, limit)| Step::Limit { key, limit }),
+        1 => (0..400_i64).prop_map(|now_s| Step::Thaw { now_s }),
+        1 => Just(Step::Crash),
+    ]
+}
+
+const KEYS: [&str; 2] = ["campaign:c", "campaign:c:day:2026-01-01"];
+
+fn bill(bid: u8, cpm: i64, keys: usize) -> Event {
+    let keys: &[&str] = match keys {
+        0 => &KEYS,
+        1 => &KEYS[..1],
+        2 => &KEYS[1..],
+        _ => &["campaign:unknown", "campaign:c"],
+    };
+    Event {
+        kind: Kind::Bill,
+        key: [bid; 16],
+        at_ms: 0,
+        exchange: "x".to_owned(),
+        seat: "s".to_owned(),
+        advertiser: "adv_1".to_owned(),
+        line_item: "li_1".to_owned(),
+        creative: String::new(),
+        publisher: String::new(),
+        placement: String::new(),
+        partner: String::new(),
+        bid: Cpm(80_000),
+        cpm: Cpm(cpm),
+        currency: EUR,
+        share_ppm: 0,
+        reason: 0,
+        budgets: keys.iter().map(|key| (*key).to_owned()).collect(),
+        reservation: None,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn they_follow_the_rules_of_the_real_store(steps in prop::collection::vec(step(), 1..40)) {
+        let name = format!("gavel-books-{}-{:?}", std::process::id(), std::thread::current().id());
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("ledger.sqlite");
+        let mut store = SqliteStore::open(&file, 0, 100).unwrap();
+        let mut books = Books::default();
+        let (mut epoch, mut clock) = (books.open(0, 100), 0);
+        prop_assert_eq!(epoch, store.epoch());
+        let limit = |key: &str, limit| Budget {
+            key: key.to_owned(),
+            currency: EUR,
+            limit: Micros(limit),
+        };
+        for key in KEYS {
+            store.set_budgets(&[limit(key, 500)]).unwrap();
+            books.set_budget(key, Micros(500));
+        }
+        for step in steps {
+            match step {
+                Step::Lease { key, micros } => {
+                    let wanted = [(KEYS[key].to_owned(), micros)];
+                    let granted = store.lease(&wanted).unwrap();
+                    prop_assert_eq!(books.lease(KEYS[key], micros), granted[0]);
+                }
+                Step::Bill { bid, cpm, keys, funding, held } => {
+                    let funding = match funding {
+                        0 => Funding::Lease { held: Micros(held) },
+                        1 => Funding::Frozen { epoch: epoch.saturating_sub(1) },
+                        2 => Funding::Frozen { epoch: 1 },
+                        _ => Funding::Late,
+                    };
+                    let event = bill(bid, cpm, keys);
+                    let told = store.apply(std::slice::from_ref(&event), &mut |_, _| funding).unwrap();
+                    prop_assert_eq!(books.apply(&event, |_, _| funding), told[0]);
+                }
+                Step::Limit { key, limit: to } => {
+                    store.set_budgets(&[limit(KEYS[key], to)]).unwrap();
+                    books.set_budget(KEYS[key], Micros(to));
+                }
+                Step::Thaw { now_s } => {
+                    clock = now_s.max(clock);
+                    store.thaw(clock).unwrap();
+                    books.thaw(clock);
+                }
+                Step::Crash => {
+                    store = SqliteStore::open(&file, clock, 100).unwrap();
+                    epoch = books.open(clock, 100);
+                    prop_assert_eq!(epoch, store.epoch());
+                }
+            }
+            for key in KEYS {
+                let state = store.budget(key).unwrap().unwrap();
+                prop_assert_eq!(books.budget(key).unwrap(), &state);
+                prop_assert!(invariant::within_budget(&state));
+            }
+        }
+        drop(store);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}
