@@ -145,7 +145,7 @@ fn plan(catalog: &Catalog, book: &Book) -> Plan {
     plan
 }
 
-/// Web banners of 2.7 KB, two imps each, of `users` users on 3,200 domains.
+/// Pages of 2.7 KB with two banners each, of `users` users on 3,200 domains.
 pub(crate) fn requests(count: u64, users: u64) -> Vec<String> {
     let options = Options {
         count,
@@ -153,7 +153,7 @@ pub(crate) fn requests(count: u64, users: u64) -> Vec<String> {
         users,
         consented_at_s: 1_790_000_000,
     };
-    corpus::requests(Kind::WebBanner, options).collect()
+    corpus::requests(Kind::WebPage, options).collect()
 }
 
 fn audience(users: u64) -> Lookup {
