@@ -1,7 +1,7 @@
 //! The bidder's decision, bytes to bytes.
 //!
 //! Path: `bidder::decide`, from decoding and validation over every phase to the signed response,
-//! in process. Input: web banners of 2.7 KB with two imps each by `load_tests::corpus`, a
+//! in process. Input: pages of 2.7 KB with two banners each by `load_tests::corpus`, a
 //! million users with twelve segments, ten and fifty thousand line items of a realistic mix over
 //! twenty dimensions with budgets, pacing and caps by `decision/market.rs`. Goal: a median of at
 //! most 15 µs and 20 µs. A regression means fewer requests per CPU-second; `benches/decode.rs` and

@@ -5,6 +5,7 @@
 //! and pacers move on by ticks, all as in a node, but for the clock, the sockets and the disk.
 //! Cost: about 10 µs a record.
 
+pub mod bar;
 pub mod books;
 pub mod chance;
 pub mod generate;
@@ -18,6 +19,7 @@ pub mod setup;
 pub mod stream;
 
 pub use generate::Shape;
+pub use notices::Transport;
 pub use report::{BudgetDay, Report, Summary};
 pub use run::{Auction, Terms, run};
 pub use setup::Setup;
@@ -28,7 +30,6 @@ use bidder::catalog::Pacing;
 use chance::{Delay, duration};
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
-use notices::Transport;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -37,14 +38,17 @@ use std::time::Duration;
 #[derive(Args, Clone, Debug)]
 pub struct Options {
     /// TOML or JSON files of resources, as for `gavel apply`.
-    #[arg(long = "apply", value_name = "FILE", num_args = 1.., required_unless_present_any = ["generate"])]
+    #[arg(long = "apply", value_name = "FILE", num_args = 1.., required_unless_present_any = ["generate", "bar"])]
     apply: Vec<PathBuf>,
     /// The recorded stream, a line of JSON for each auction.
-    #[arg(long, value_name = "FILE", required_unless_present_any = ["generate"])]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["generate", "bar"])]
     stream: Option<PathBuf>,
     /// Write a stream and the resources that go with it into this directory instead.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["stream", "apply"])]
     generate: Option<PathBuf>,
+    /// Compare all pacers over generated streams, situation by situation, and print the bar.
+    #[arg(long, conflicts_with_all = ["stream", "apply", "generate", "crash_at"])]
+    bar: bool,
     /// How the exchange prices.
     #[arg(long, value_enum, default_value_t = Auction::Second)]
     auction: Auction,
@@ -79,7 +83,7 @@ pub struct Options {
     #[arg(long, default_value_t = 0)]
     warm_up: usize,
     /// Days of a generated stream.
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 3)]
     days: usize,
     /// Requests on an average day of a generated stream.
     #[arg(long, default_value_t = 500_000)]
@@ -117,6 +121,18 @@ pub enum Pacer {
 }
 
 impl Pacer {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Pacer::Even => "even",
+            Pacer::FrontLoaded => "front-loaded",
+            Pacer::Asap => "asap",
+            Pacer::Throttle => "throttle",
+            Pacer::Pid => "pid",
+            Pacer::LogDual => "log-dual",
+        }
+    }
+
     /// The pacing of the catalog.
     pub fn pacing(self) -> Pacing {
         match self {
@@ -138,6 +154,14 @@ pub fn command(options: &Options) -> Result<String> {
     let terms = options.terms()?;
     if let Some(folder) = &options.generate {
         return generate(&options.shape()?, folder);
+    }
+    if options.bar {
+        let terms = Terms {
+            warm_up: terms.warm_up.max(options.days.saturating_sub(1)),
+            ..terms
+        };
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        return bar::bar(&options.shape()?, &terms, options.pacer, workers);
     }
     let path = options.stream.as_deref().context("--stream is missing")?;
     let setup = |start_ms| {

@@ -158,7 +158,7 @@ fn plan(catalog: &Catalog, book: &Book) -> Plan {
     plan
 }
 
-/// Web banners of 2.7 KB, two imps each, of `users` users on 3,200 domains.
+/// Pages of 2.7 KB with two banners each, of `users` users on 3,200 domains.
 pub(crate) fn requests(count: u64, users: u64) -> Vec<String> {
     let options = Options {
         count,
@@ -166,7 +166,7 @@ pub(crate) fn requests(count: u64, users: u64) -> Vec<String> {
         users,
         consented_at_s: 1_790_000_000,
     };
-    corpus::requests(Kind::WebBanner, options).collect()
+    corpus::requests(Kind::WebPage, options).collect()
 }
 
 fn audience(users: u64) -> Lookup {
@@ -375,7 +375,7 @@ fn refined(random: &mut Random, targeting: Targeting) -> Targeting {
         rule
     };
     let languages = some(random, 2, |random| {
-        text(*random.pick(&["fr", "de", "es", "en", "it"]))
+        text(random.pick::<&str>(&["fr", "de", "es", "en", "it"]))
     });
     add(
         random,
@@ -387,7 +387,7 @@ fn refined(random: &mut Random, targeting: Targeting) -> Targeting {
         text(&format!("1:IAB{}", 1 + random.below(26)))
     });
     add(random, 30, Dimension::Category, Rule::excluding(refused));
-    let wanted = some(random, 3, |random| text(*random.pick(&TOPICS)));
+    let wanted = some(random, 3, |random| text(random.pick::<&str>(&TOPICS)));
     add(random, 6, Dimension::Keyword, Rule::including(wanted));
     let positions = Rule::including(vec![Value::Code(1), Value::Code(3)]);
     add(random, 12, Dimension::Position, served(positions));

@@ -13,6 +13,7 @@ mod baseline;
 mod even;
 mod forecast;
 mod held;
+mod shape;
 mod traffic;
 
 use crate::catalog::{Catalog, Hours, Item, Pacing};

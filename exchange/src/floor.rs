@@ -10,8 +10,8 @@
 //!
 //! What a request itself says under `ext.prebid.floors` is merged in ([`Stated`]); data that
 //! was fetched from the publisher's address goes before the file's own. A placement's own floor
-//! is under all of that: nothing is sold below it. Cost: a lookup is under 1 µs for 10,000
-//! rules; see `benches/floors.rs`.
+//! is under all of that: nothing is sold below it. Cost: 0.24 µs an imp with 10,000 rules over
+//! four fields, 0.79 µs over eleven (`benches/floors.rs`).
 
 mod data;
 mod field;

@@ -227,6 +227,20 @@ fn a_version_brings_its_floors_back_into_auctions() {
     assert_eq!(refused.status, 422);
     let fault = &refused.json()["faults"][0];
     assert_eq!(fault["pointer"], "/modelGroups/0/values/300x250");
+    for (rules, status, told) in [
+        (50_000, 422, "more than 10000 rules in a file"),
+        (100_000, 413, "the body is larger than"),
+    ] {
+        let rules: Vec<String> = (0..rules).map(|rule| format!("\"r{rule}\":1")).collect();
+        let file = format!(
+            r#"{{"modelGroups":[{{"schema":{{"fields":["size"]}},"values":{{{}}}}}]}}"#,
+            rules.join(",")
+        );
+        let refused = node.api("PUT", "/v1/floors/pub_it", &file);
+        let detail = refused.json()["faults"][0]["detail"].to_string();
+        assert_eq!(refused.status, status, "{detail}");
+        assert!(detail.contains(told), "{detail}");
+    }
     assert_eq!(auction(&node), 200, "what was good before serves");
 }
 

@@ -16,13 +16,13 @@ use super::Progress;
 use serde::{Deserialize, Serialize};
 
 /// Logarithm of the multiplier of a campaign that has never bid.
-const START: f64 = -1.0;
+const START: f64 = -2.0;
 /// Bounds of the logarithm.
 const BOUNDS: (f64, f64) = (-8.0, 0.0);
 /// How much the level may be off where nothing is known (a variance).
-const UNKNOWN: f64 = 4.0;
+const UNKNOWN: f64 = 9.0;
 /// How much more it may be off after an hour (a variance).
-const DRIFT: f64 = 0.02;
+const DRIFT: f64 = 0.008;
 /// How much more it may be off where the hour changes.
 const TURN: f64 = 0.005;
 /// Part of yesterday's move between two hours that is expected again.
@@ -31,10 +31,19 @@ const AGAIN: f64 = 0.8;
 const NEWEST: f64 = 0.5;
 /// Largest change of the logarithm in a second, and in a tick.
 const SLEW: (f64, f64) = (0.1, 0.7);
+/// The same upwards while the level is not known well, since money that is spent cannot be taken
+/// back.
+const RISE: (f64, f64) = (0.01, 0.3);
+/// A level of a larger variance is not known well.
+const UNSURE: f64 = 0.1;
+/// Most that one tick moves the level.
+const LEAP: f64 = 2.0;
 /// Bounds of the horizon in which being ahead or behind is made good, in milliseconds.
 const HORIZON_MS: (f64, f64) = (900_000.0, 3_600_000.0);
 /// Purchases that a horizon spans at least, within its bounds.
-const PURCHASES: f64 = 30.0;
+const PURCHASES: f64 = 20.0;
+/// The last part of the day's traffic, over which what is left is spread at most.
+const LAST: f64 = 1e-3;
 /// A longer pause between ticks is an outage: nothing is learned from it.
 const OUTAGE_S: f64 = 300.0;
 
@@ -44,6 +53,8 @@ const OUTAGE_S: f64 = 300.0;
 pub(super) struct Even {
     /// Logarithm of the multiplier; nothing before the first tick.
     output: Option<f64>,
+    /// Whether any request was seen.
+    known: bool,
     /// Level and its variance.
     level: f64,
     variance: f64,
@@ -65,6 +76,7 @@ impl Default for Even {
     fn default() -> Self {
         Self {
             output: None,
+            known: false,
             level: 0.0,
             variance: UNKNOWN,
             hours: Vec::new(),
@@ -98,15 +110,16 @@ impl Even {
             (self.ahead, self.accounted, self.committed) = (0.0, committed, committed);
         }
         let left = progress.budget - committed;
-        let rest = progress.rest.max(progress.expected * 1e-3).max(1e-9);
+        let rest = progress.rest.max(progress.expected * LAST).max(1e-9);
         let rate = left.max(0.0) / rest * progress.density;
-        let Some(before) = self.output else {
-            self.output = Some(START);
+        let before = *self.output.get_or_insert(START);
+        // The first requests say how many there are; until then nothing can be planned.
+        if !self.known && progress.requests > 0.0 {
+            self.known = true;
             self.level = rate.max(1e-9).ln() - elasticity * START;
-            self.hour = progress.hour_of_day;
-            (self.accounted, self.committed, self.rate) = (committed, committed, rate);
-            return START.exp();
-        };
+            (self.hour, self.rate) = (progress.hour_of_day, rate);
+            (self.accounted, self.committed) = (committed, committed);
+        }
         if progress.open && progress.seconds <= OUTAGE_S {
             self.learn(progress, committed, before, elasticity);
         } else {
@@ -121,13 +134,22 @@ impl Even {
             self.ahead = self.ahead.max(0.0);
             return 0.0;
         }
+        if !self.known {
+            return before.exp();
+        }
         let near = (rate * progress.near.min(rest)).max(1e-9);
         self.ahead = self.ahead.clamp(-near, near);
         let wanted = rate * (1.0 - self.ahead / near).clamp(0.1, 2.0);
         let ideal = (wanted.max(1e-9).ln() - self.level) / elasticity;
-        let slew = (SLEW.0 * progress.seconds).min(SLEW.1);
+        let fall = (SLEW.0 * progress.seconds).min(SLEW.1);
+        let slope = if self.variance > UNSURE {
+            RISE.0
+        } else {
+            SLEW.0
+        };
+        let rise = (slope * progress.seconds).min(RISE.1);
         let next = ideal
-            .clamp(before - slew, before + slew)
+            .clamp(before - fall, before + rise)
             .clamp(BOUNDS.0, BOUNDS.1);
         self.output = Some(next);
         next.exp()
@@ -143,16 +165,20 @@ impl Even {
             self.purchase += weight * (seen - self.purchase);
         }
         let expected = progress.new_requests * (self.level + elasticity * output).exp();
-        let unit = self.purchase.max(1.0);
         if expected <= 0.0 {
             return;
         }
+        let unit = if self.purchase > 0.0 {
+            self.purchase
+        } else {
+            (progress.most * output.exp()).max(1.0)
+        };
         // Where much less than one purchase is expected, one more or less says little.
         let slope = expected / (expected + unit);
         let noise = 2.0 * expected * unit / (expected + unit).powi(2);
         let surprise = ((cost + unit) / (expected + unit)).ln();
         let gain = self.variance * slope / (slope * slope * self.variance + noise);
-        self.level += gain * surprise;
+        self.level += (gain * surprise).clamp(-LEAP, LEAP);
         self.variance *= 1.0 - gain * slope;
     }
 

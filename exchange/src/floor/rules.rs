@@ -4,7 +4,8 @@
 //! the left-most specific. For each field the table knows which rules a value admits, as a set
 //! of those numbers; the intersection over the fields has the matching rules, and its first
 //! member is the answer. So the cost depends on the number of rules and fields alone, not on how
-//! many patterns of wildcards the rules use: 64 rules and a field take one instruction.
+//! many patterns of wildcards the rules use: a block of 512 rules and a field take a few
+//! instructions, and the search ends with the first block that has a match.
 
 use super::field::{Field, MAX_FIELDS};
 use super::schema::MAX_RULES;
@@ -55,8 +56,11 @@ pub struct Rules {
 #[derive(Clone, Debug, Default)]
 struct Dimension {
     named: Map<Box<str>, Admitted>,
+    /// When it is asked: the field that admits the fewest rules comes first, so that most blocks
+    /// are done with at once.
+    turn: usize,
     /// The rules with a wildcard.
-    any: Box<[u64]>,
+    any: Box<[Block]>,
 }
 
 /// The rules that name a value.
@@ -65,14 +69,17 @@ enum Admitted {
     /// A short list, to be joined with the wildcards.
     Few(Box<[u16]>),
     /// A set that has the wildcards already.
-    Many(Box<[u64]>),
+    Many(Box<[Block]>),
 }
 
 /// The longest list; a longer one would cost more than a set.
 const FEW: usize = 32;
 const BITS: usize = u64::BITS as usize;
-/// Words of a set of all rules.
-const WORDS: usize = MAX_RULES.div_ceil(BITS);
+/// Words of a block. Sets are whole blocks.
+const BLOCK: usize = 8;
+const BLOCK_RULES: usize = BLOCK * BITS;
+
+type Block = [u64; BLOCK];
 
 impl Rules {
     /// The fields, in the order of the rules' parts.
@@ -90,35 +97,87 @@ impl Rules {
         self.ranked.is_empty()
     }
 
-    /// Finds the first rule that matches. `admits` reads the request's value of a field into the
-    /// reader that it is given, or nothing where the request has none.
+    /// Finds the first rule that matches. `value` tells the probe the request's value of a field,
+    /// or nothing where the request has none.
     pub(super) fn find(&self, mut value: impl FnMut(Field, &mut Probe<'_>)) -> Option<Hit<'_>> {
-        let words = self.ranked.len().div_ceil(BITS);
-        if words == 0 {
+        if self.ranked.is_empty() {
             return None;
         }
-        let mut left = [0; WORDS];
-        let left = &mut left[..words];
-        for (index, (field, dimension)) in self.fields.iter().zip(&self.dimensions).enumerate() {
+        let mut admits = [Admits::default(); MAX_FIELDS];
+        let admits = &mut admits[..self.fields.len()];
+        for (field, dimension) in self.fields.iter().zip(&self.dimensions) {
             let mut probe = Probe {
                 dimension,
                 found: None,
             };
             value(*field, &mut probe);
-            let found = probe.found;
-            if index == 0 {
-                dimension.begin(found, left);
-            } else {
-                dimension.narrow(found, left);
-            }
+            admits[dimension.turn] = dimension.admits(probe.found);
         }
-        let word = left.iter().position(|word| *word != 0)?;
-        let first = word * BITS + left[word].trailing_zeros() as usize;
-        let (rule, price) = &self.ranked[first];
-        Some(Hit {
-            rule,
-            price: *price,
-        })
+        for block in 0..self.ranked.len().div_ceil(BLOCK_RULES) {
+            let Some(first) = first_of_all(admits, block) else {
+                continue;
+            };
+            let (rule, price) = &self.ranked[block * BLOCK_RULES + first];
+            return Some(Hit {
+                rule,
+                price: *price,
+            });
+        }
+        None
+    }
+}
+
+/// The place in a block of the first rule that every field admits. Blocks come in order.
+fn first_of_all(admits: &mut [Admits<'_>], block: usize) -> Option<usize> {
+    let mut left = [u64::MAX; BLOCK];
+    for field in admits {
+        left = if field.list.is_empty() {
+            both(&left, &field.set[block])
+        } else {
+            both(&left, &field.joined(block))
+        };
+        if is_empty(&left) {
+            return None;
+        }
+    }
+    let word = left.iter().position(|word| *word != 0)?;
+    Some(word * BITS + left[word].trailing_zeros() as usize)
+}
+
+fn is_empty(block: &Block) -> bool {
+    // In halves, as vectors are folded.
+    let half: [u64; BLOCK / 2] = std::array::from_fn(|word| block[word] | block[word + BLOCK / 2]);
+    half.iter().fold(0, |any, word| any | word) == 0
+}
+
+fn both(one: &Block, other: &Block) -> Block {
+    std::array::from_fn(|word| one[word] & other[word])
+}
+
+/// What a field admits for one request, walked through block by block.
+#[derive(Clone, Copy, Default)]
+struct Admits<'d> {
+    set: &'d [Block],
+    /// Rules besides the set; those of earlier blocks may be gone.
+    list: &'d [u16],
+}
+
+impl Admits<'_> {
+    /// A block of the set with the rules of the list.
+    fn joined(&mut self, block: usize) -> Block {
+        let mut set = self.set[block];
+        let begin = block * BLOCK_RULES;
+        while let Some((rule, rest)) = self.list.split_first() {
+            let rule = usize::from(*rule);
+            if rule >= begin + BLOCK_RULES {
+                break;
+            }
+            if let Some(place) = rule.checked_sub(begin) {
+                set[place / BITS] |= 1 << (place % BITS);
+            }
+            self.list = rest;
+        }
+        set
     }
 }
 
@@ -131,68 +190,58 @@ pub(super) struct Probe<'d> {
 impl Probe<'_> {
     /// The value, in any case.
     pub(super) fn is(&mut self, text: &str) {
-        let mut lowered = [0; 128];
+        let named = &self.dimension.named;
+        // Without a way out the loop is done on many bytes at once.
+        let odd = text.bytes().fold(false, |odd, byte| {
+            odd | byte.is_ascii_uppercase() | !byte.is_ascii()
+        });
+        if !odd {
+            self.found = named.get(text);
+            return;
+        }
+        let mut lowered = [0; 64];
         self.found = match lowered.get_mut(..text.len()) {
             Some(lowered) if text.is_ascii() => {
                 lowered.copy_from_slice(text.as_bytes());
                 lowered.make_ascii_lowercase();
-                let text = std::str::from_utf8(lowered).unwrap_or_default();
-                self.dimension.named.get(text)
+                named.get(std::str::from_utf8(lowered).unwrap_or_default())
             }
-            // Other scripts and overlong texts are rare, and cost an allocation.
-            _ => self.dimension.named.get(text.to_lowercase().as_str()),
+            // Other scripts and long texts are rare, and cost an allocation.
+            _ => named.get(text.to_lowercase().as_str()),
         };
     }
 }
 
 impl Dimension {
-    /// The set of the first field.
-    fn begin(&self, found: Option<&Admitted>, left: &mut [u64]) {
-        match found {
-            Some(Admitted::Many(many)) => left.copy_from_slice(many),
-            Some(Admitted::Few(few)) => {
-                left.copy_from_slice(&self.any);
-                for rule in few {
-                    set(left, *rule);
-                }
-            }
-            None => left.copy_from_slice(&self.any),
-        }
+    /// About how many of `rules` it admits: those with a wildcard, and an even share of the rest.
+    fn admitted(&self, rules: usize) -> usize {
+        let any = self.any.iter().flatten();
+        let any: usize = any.map(|word| word.count_ones() as usize).sum();
+        any + (rules - any) / self.named.len().max(1)
     }
 
-    /// Takes away what the field does not admit.
-    fn narrow(&self, found: Option<&Admitted>, left: &mut [u64]) {
+    fn admits<'d>(&'d self, found: Option<&'d Admitted>) -> Admits<'d> {
         match found {
-            Some(Admitted::Many(many)) => intersect(left, many),
-            Some(Admitted::Few(few)) => {
-                // Which of the few are still in, one bit each: there are at most 32.
-                let mut kept = 0_u32;
-                for (index, rule) in few.iter().enumerate() {
-                    kept |= u32::from(is_set(left, *rule)) << index;
-                }
-                intersect(left, &self.any);
-                while kept != 0 {
-                    set(left, few[kept.trailing_zeros() as usize]);
-                    kept &= kept - 1;
-                }
-            }
-            None => intersect(left, &self.any),
+            Some(Admitted::Many(many)) => Admits {
+                set: many,
+                list: &[],
+            },
+            Some(Admitted::Few(few)) => Admits {
+                set: &self.any,
+                list: few,
+            },
+            None => Admits {
+                set: &self.any,
+                list: &[],
+            },
         }
     }
 }
 
-fn intersect(left: &mut [u64], right: &[u64]) {
-    for (left, right) in left.iter_mut().zip(right) {
-        *left &= right;
-    }
-}
-
-fn set(bits: &mut [u64], rule: u16) {
-    bits[usize::from(rule) / BITS] |= 1 << (usize::from(rule) % BITS);
-}
-
-fn is_set(bits: &[u64], rule: u16) -> bool {
-    bits[usize::from(rule) / BITS] >> (usize::from(rule) % BITS) & 1 == 1
+fn set(blocks: &mut [Block], rule: u16) {
+    let rule = usize::from(rule);
+    let block = &mut blocks[rule / BLOCK_RULES];
+    block[rule % BLOCK_RULES / BITS] |= 1 << (rule % BITS);
 }
 
 /// Rules that are being gathered.
@@ -264,41 +313,50 @@ impl Builder {
             let wildcards: Vec<bool> = parts.iter().map(Option::is_none).collect();
             (wildcards.iter().filter(|wild| **wild).count(), wildcards)
         });
-        let words = self.rules.len().div_ceil(BITS);
-        let dimensions = (0..self.fields.len()).map(|field| {
-            let mut any = vec![0; words];
-            let mut named: Map<Box<str>, Vec<u16>> = Map::default();
-            for (number, (parts, ..)) in (0_u16..).zip(&self.rules) {
-                match &parts[field] {
-                    None => set(&mut any, number),
-                    Some(text) => named.entry(text.clone()).or_default().push(number),
-                }
-            }
-            let named = named.into_iter().map(|(text, rules)| {
-                let admitted = if rules.len() <= FEW {
-                    Admitted::Few(rules.into())
-                } else {
-                    let mut many = any.clone();
-                    for rule in rules {
-                        set(&mut many, rule);
-                    }
-                    Admitted::Many(many.into())
-                };
-                (text, admitted)
-            });
-            Dimension {
-                named: named.collect(),
-                any: any.into(),
-            }
-        });
+        let blocks = self.rules.len().div_ceil(BLOCK_RULES);
+        let dimensions = (0..self.fields.len()).map(|field| self.dimension(field, blocks));
+        let mut dimensions: Vec<Dimension> = dimensions.collect();
+        let mut order: Vec<usize> = (0..dimensions.len()).collect();
+        order.sort_by_key(|field| dimensions[*field].admitted(self.rules.len()));
+        for (turn, field) in order.into_iter().enumerate() {
+            dimensions[field].turn = turn;
+        }
         Rules {
-            dimensions: dimensions.collect(),
+            dimensions,
             fields: self.fields,
             ranked: self
                 .rules
                 .into_iter()
                 .map(|(_, text, price)| (text, price))
                 .collect(),
+        }
+    }
+
+    fn dimension(&self, field: usize, blocks: usize) -> Dimension {
+        let mut any = vec![[0; BLOCK]; blocks];
+        let mut named: Map<Box<str>, Vec<u16>> = Map::default();
+        for (number, (parts, ..)) in (0_u16..).zip(&self.rules) {
+            match &parts[field] {
+                None => set(&mut any, number),
+                Some(text) => named.entry(text.clone()).or_default().push(number),
+            }
+        }
+        let named = named.into_iter().map(|(text, rules)| {
+            let admitted = if rules.len() <= FEW {
+                Admitted::Few(rules.into())
+            } else {
+                let mut many = any.clone();
+                for rule in rules {
+                    set(&mut many, rule);
+                }
+                Admitted::Many(many.into())
+            };
+            (text, admitted)
+        });
+        Dimension {
+            named: named.collect(),
+            turn: field,
+            any: any.into(),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! It comes from whoever calls, so it is read leniently and within limits: what cannot be read
 //! is as if it were not there. A publisher that does not trust its callers turns the merging off
 //! in its file. Cost: a few comparisons; rules in a request are compiled for that one auction,
-//! about 1 µs each, and only where the publisher has none.
+//! 1 to 1.4 µs each (measured with 8 and 200), and only where the publisher has none.
 
 use super::Data;
 use super::schema::parse_data;
@@ -13,7 +13,7 @@ use openrtb::request::Imp;
 use openrtb::{BidRequest, Encode, Value};
 
 /// The most rules that a request may bring.
-pub const MAX_STATED_RULES: usize = 200;
+pub const MAX_STATED_RULES: usize = 100;
 
 /// What a request says about floors.
 #[derive(Clone, Debug, Default)]

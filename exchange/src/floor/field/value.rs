@@ -4,7 +4,6 @@
 use super::{Field, WEEKDAYS};
 use openrtb::request::{Device, Imp, Publisher, Video};
 use openrtb::{BidRequest, Value};
-use std::io::Write;
 
 /// What a rule is matched against.
 #[derive(Clone, Copy)]
@@ -38,7 +37,7 @@ pub(in crate::floor) fn value<'v, 'a: 'v>(
         Field::MediaType => media_type(imp),
         Field::Size => {
             let (w, h) = size(imp)?;
-            return written(buffer, format_args!("{w}x{h}"));
+            return Some(Digits::new(buffer).number(h).letter(b'x').number(w).text());
         }
         Field::GptSlot => gpt_slot(imp),
         Field::AdUnitCode => filled(at(imp.ext, &["gpid"]))
@@ -53,7 +52,7 @@ pub(in crate::floor) fn value<'v, 'a: 'v>(
         Field::Partner => subject.partner,
         Field::Hour => {
             let hour = subject.local_s.rem_euclid(86_400) / 3_600;
-            return written(buffer, format_args!("{hour}"));
+            return Some(Digits::new(buffer).number(hour).text());
         }
         Field::Weekday => {
             // 1 January 1970 was a Thursday.
@@ -64,7 +63,7 @@ pub(in crate::floor) fn value<'v, 'a: 'v>(
         Field::Format => format(imp),
         Field::Viewability => {
             let tens = viewability(imp)?;
-            return written(buffer, format_args!("{tens}"));
+            return Some(Digits::new(buffer).number(tens).text());
         }
     };
     filled(text)
@@ -74,12 +73,37 @@ fn filled(text: Option<&str>) -> Option<&str> {
     text.filter(|text| !text.is_empty())
 }
 
-fn written<'b>(buffer: &'b mut Buffer, text: std::fmt::Arguments<'_>) -> Option<&'b str> {
-    let mut rest = &mut buffer[..];
-    rest.write_fmt(text).ok()?;
-    let left = rest.len();
-    let length = buffer.len() - left;
-    std::str::from_utf8(&buffer[..length]).ok()
+/// Writes numbers of 0 and more, from the right to the left.
+struct Digits<'b> {
+    buffer: &'b mut Buffer,
+    begin: usize,
+}
+
+impl<'b> Digits<'b> {
+    fn new(buffer: &'b mut Buffer) -> Self {
+        let begin = buffer.len();
+        Self { buffer, begin }
+    }
+
+    fn letter(mut self, letter: u8) -> Self {
+        self.begin -= 1;
+        self.buffer[self.begin] = letter;
+        self
+    }
+
+    fn number(mut self, mut number: i64) -> Self {
+        loop {
+            self = self.letter(b'0' + (number % 10) as u8);
+            number /= 10;
+            if number == 0 {
+                return self;
+            }
+        }
+    }
+
+    fn text(self) -> &'b str {
+        std::str::from_utf8(&self.buffer[self.begin..]).unwrap_or_default()
+    }
 }
 
 fn at<'a>(value: Option<Value<'a>>, path: &[&str]) -> Option<&'a str> {
@@ -151,12 +175,15 @@ fn size(imp: &Imp<'_>) -> Option<(i64, i64)> {
 }
 
 fn gpt_slot<'a>(imp: &Imp<'a>) -> Option<&'a str> {
-    if at(imp.ext, &["data", "adserver", "name"]) == Some("gam")
-        && let Some(slot) = filled(at(imp.ext, &["data", "adserver", "adslot"]))
+    let data = imp.ext?.get("data")?;
+    let server = data.get("adserver");
+    let of_server = |name: &str| server?.get(name)?.as_str();
+    if of_server("name") == Some("gam")
+        && let Some(slot) = filled(of_server("adslot"))
     {
         return Some(slot);
     }
-    at(imp.ext, &["data", "pbadslot"])
+    data.get("pbadslot")?.as_str()
 }
 
 /// The device's type as stated or as the enrichment left it (AdCOM: 2 desktop, 4 phone,
@@ -202,8 +229,8 @@ fn viewability(imp: &Imp<'_>) -> Option<i64> {
         .iter()
         .find(|metric| metric.kind == Some("viewability"))?;
     let share = metric.value.filter(|value| (0.0..=1.0).contains(value))?;
-    let percent = openrtb::decimal::from_f64(share)? / 10_000;
-    Some(percent / 10 * 10)
+    // A share such as 0.3 is a hair less than it says.
+    Some((share * 10.0 + 1e-9) as i64 * 10)
 }
 
 #[cfg(test)]
