@@ -63,6 +63,7 @@ impl Buying {
             book: &snapshot.purse.book,
             caps: &node.caps,
             epoch: snapshot.purse.epoch,
+            funnel: None,
         };
         let seed = self.random.borrow_mut().random();
         let mut scratch = self.scratch.borrow_mut();

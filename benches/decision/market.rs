@@ -112,6 +112,7 @@ impl Market {
             book: &self.book,
             caps: &self.caps,
             epoch: 1,
+            funnel: None,
         }
     }
 

@@ -5,14 +5,19 @@
 //! and nothing logs or reads a clock: time and chance are arguments, so that a recorded request
 //! replays bit for bit.
 
+mod explain;
 mod offers;
+pub(crate) mod watch;
+
+pub use explain::{Explained, Price, Step, Verdict, explain};
+pub(crate) use offers::{Auction, Place};
 
 use crate::bits::Ones;
-use crate::catalog::{Catalog, Subject};
+use crate::catalog::Catalog;
 use crate::draw::Draw;
 use crate::exchange::{Exchange, Links, NoBidStyle};
+use crate::funnel::Counting;
 use crate::intake::{self, Call, Features};
-use crate::nobid::Closest;
 use crate::permit::Rules;
 use crate::pod;
 use crate::reserve::{self, Holder, Offer, Runtime};
@@ -24,11 +29,12 @@ use audience::{KeySeed, Lookup};
 use bumpalo::Bump;
 use ledger::token::Signer;
 use ledger::{Cpm, Currency, RateTable};
-use offers::{Auction, Candidates, Comparison, Place};
+use offers::{Candidates, Comparison};
 use openrtb::native::NativeRequest;
 use openrtb::{BidRequest, Fault, Flag, Limits, Scratch};
 use pod::Company;
 use std::ops::Range;
+use watch::{Notes, Watch};
 
 /// All that a decision reads and nobody changes meanwhile.
 #[derive(Clone, Copy)]
@@ -135,7 +141,17 @@ pub fn decide_request(
     out: &mut Vec<u8>,
 ) -> Result<Decided, NoBid> {
     out.clear();
-    let decided = buy(request, snapshot, runtime, work, (now_ms, seed), out);
+    let funnel = runtime.funnel.filter(|_| !is_test(request));
+    let mut counting = Counting::begin(funnel, snapshot.catalog, &snapshot.exchange.id);
+    let surroundings = (snapshot, runtime);
+    let decided = buy(
+        request,
+        surroundings,
+        work,
+        (now_ms, seed),
+        &mut counting,
+        out,
+    );
     if let Err(reason) = decided
         && snapshot.exchange.no_bid == NoBidStyle::Body
     {
@@ -155,51 +171,27 @@ pub fn candidates(
     work: &mut Work,
     now_ms: i64,
 ) -> Result<u32, NoBid> {
-    select(request, snapshot, work, Draw(0), now_ms)?;
+    let mut nobody = Counting::begin(None, snapshot.catalog, "");
+    select(request, snapshot, work, (Draw(0), now_ms), &mut nobody)?;
     let counts = work.selection.words.iter().map(|word| word.count_ones());
     Ok(counts.sum())
 }
 
-/// For every line item, active or not, the first rule of its targeting that stops it on an imp
-/// (by its place in the request); `None` for those who are targeted at the imp as far as rules
-/// go: whether a creative has its format and size is another question. For people: linear in the
-/// line items.
-pub fn untargeted<'s>(
+fn buy<W: Watch>(
     request: &BidRequest<'_>,
-    snapshot: &Snapshot<'s>,
-    work: &mut Work,
-    now_ms: i64,
-    imp: u32,
-) -> Vec<(&'s str, Option<&'s Subject>)> {
-    let Catalog { index, items, .. } = snapshot.catalog;
-    read(request, snapshot, work, now_ms);
-    let failing = |item| index.first_failing(item, &work.features, imp);
-    let subject = |item| failing(item).map(|place| &index.at(place).subject);
-    let ids = items.iter().map(|item| &*item.id);
-    ids.zip((0..).map(subject)).collect()
-}
-
-fn buy(
-    request: &BidRequest<'_>,
-    snapshot: &Snapshot<'_>,
-    runtime: Runtime<'_>,
+    (snapshot, runtime): (&Snapshot<'_>, Runtime<'_>),
     work: &mut Work,
     (now_ms, seed): (i64, u64),
+    watch: &mut W,
     out: &mut Vec<u8>,
 ) -> Result<Decided, NoBid> {
     in_time(request, snapshot.exchange)?;
     let draw = Draw(seed);
-    select(request, snapshot, work, draw, now_ms)?;
+    select(request, snapshot, work, (draw, now_ms), watch)?;
     work.rules
         .read(request, snapshot.catalog, snapshot.exchange)?;
-    let now_s = u32::try_from(now_ms / 1_000).unwrap_or_default();
-    let holder = Holder {
-        user: work.features.user(),
-        now_s,
-        expires_at: now_s.saturating_add(snapshot.exchange.reservation_s),
-        test: request.test.is_some_and(Flag::is_set),
-    };
-    let mut progress = Progress::new(Comparison::new(request, snapshot));
+    let holder = holder(request, snapshot, work, now_ms);
+    let mut progress = Progress::new(Comparison::new(request, snapshot), watch);
     work.winners.clear();
     offers::by_deals(request, snapshot.catalog, &mut work.selection.words)?;
     let only = offers::rank(snapshot, progress.currency, work);
@@ -227,7 +219,7 @@ fn buy(
                     work.winners.push(winner);
                 }
                 Err(reason) => {
-                    progress.closest.note(reason);
+                    progress.notes.closest.note(reason);
                     break;
                 }
             }
@@ -255,7 +247,7 @@ fn buy(
     drop(natives);
     work.arena = arena;
     if bids == 0 {
-        return Err(progress.closest.reason());
+        return Err(progress.notes.closest.reason());
     }
     Ok(Decided {
         bids,
@@ -283,21 +275,36 @@ fn natives<'n>(
     decoded.collect()
 }
 
+fn is_test(request: &BidRequest<'_>) -> bool {
+    request.test.is_some_and(Flag::is_set)
+}
+
+/// Who holds what is bid.
+fn holder(request: &BidRequest<'_>, snapshot: &Snapshot<'_>, work: &Work, now_ms: i64) -> Holder {
+    let now_s = u32::try_from(now_ms / 1_000).unwrap_or_default();
+    Holder {
+        user: work.features.user(),
+        now_s,
+        expires_at: now_s.saturating_add(snapshot.exchange.reservation_s),
+        test: is_test(request),
+    }
+}
+
 /// What the imps of a request know of each other.
-struct Progress {
+struct Progress<'w, W> {
     currency: Comparison,
     refusals: u32,
     looked_at: u32,
-    closest: Closest,
+    notes: Notes<'w, W>,
 }
 
-impl Progress {
-    fn new(currency: Comparison) -> Self {
+impl<'w, W: Watch> Progress<'w, W> {
+    fn new(currency: Comparison, watch: &'w mut W) -> Self {
         Self {
             currency,
             refusals: 0,
             looked_at: 0,
-            closest: Closest::default(),
+            notes: Notes::new(watch),
         }
     }
 }
@@ -309,7 +316,7 @@ fn award(
     (snapshot, runtime): (&Snapshot<'_>, Runtime<'_>),
     (holder, draw): (Holder, Draw),
     work: &mut Work,
-    progress: &mut Progress,
+    progress: &mut Progress<'_, impl Watch>,
 ) -> Result<Winner, NoBid> {
     let catalog = snapshot.catalog;
     work.rules
@@ -348,15 +355,17 @@ fn award(
     let Progress {
         refusals,
         looked_at,
-        closest,
+        notes,
         ..
     } = progress;
-    let more = |offers: &mut Vec<Offer>, closest: &mut Closest| {
-        *looked_at += auction.look(place, &mut left, offers, closest);
+    let more = |offers: &mut Vec<Offer>, notes: &mut Notes<'_, _>| {
+        *looked_at += auction.look(place, &mut left, offers, notes);
     };
     let shared = (catalog, snapshot.plan, runtime);
-    let best = reserve::best(offers, more, holder, shared, refusals, closest);
-    let (offer, reservation) = best.ok_or(closest.reason())?;
+    let best = reserve::best(offers, more, holder, shared, refusals, notes);
+    let taken = best.as_ref().map(|(offer, _)| offer);
+    notes.watch.over(&auction, place, holder, taken, offers);
+    let (offer, reservation) = best.ok_or(notes.closest.reason())?;
     let own = catalog.items[offer.item as usize].currency;
     progress.currency.settle(catalog.currencies[own as usize]);
     let Offer {
@@ -386,12 +395,12 @@ fn in_time(request: &BidRequest<'_>, exchange: &Exchange) -> Result<(), NoBid> {
 }
 
 /// The line items that are targeted at the request.
-fn select(
+fn select<W: Watch>(
     request: &BidRequest<'_>,
     snapshot: &Snapshot<'_>,
     work: &mut Work,
-    draw: Draw,
-    now_ms: i64,
+    (draw, now_ms): (Draw, i64),
+    watch: &mut W,
 ) -> Result<(), NoBid> {
     let Snapshot {
         catalog,
@@ -399,7 +408,7 @@ fn select(
         appraisal,
         ..
     } = snapshot;
-    let counted = plan.counts(draw);
+    let counted = W::COUNTS && plan.counts(draw);
     if plan.active_line_items() == 0 && !counted {
         return Err(NoBid::NothingActive);
     }
@@ -416,7 +425,11 @@ fn select(
     selection.run(&catalog.index, &plan.eligible, features);
     selection.settle(&catalog.index, features);
     plan.traffic.count(&selection.words, |at| {
-        value::of(&catalog.items[at as usize], at, *appraisal).is_some()
+        let worth = value::of(&catalog.items[at as usize], at, *appraisal);
+        if worth.is_some() {
+            watch.targeted(at, plan.traffic.weight());
+        }
+        worth.is_some()
     });
     // What is left is the same as if only these had been asked for.
     let pairs = selection.words.iter_mut().zip(&plan.active);

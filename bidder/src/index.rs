@@ -128,6 +128,13 @@ impl Index {
         }
     }
 
+    /// Whether an imp has a format and size of any creative of a line item.
+    #[inline]
+    pub(crate) fn offers_slot(&self, item: u32, features: &Features, imp: u32) -> bool {
+        let offered = features.values(SLOT, imp);
+        self.at(SLOT).postings.admits(offered, item)
+    }
+
     /// The first subject, in their order, that does not let a line item pass on an imp.
     pub(crate) fn first_failing(&self, item: u32, features: &Features, imp: u32) -> Option<u16> {
         let failing = |place: &&u16| !self.passes(**place, item, features, imp);

@@ -7,7 +7,7 @@
 
 use crate::catalog::Subject;
 use crate::dimension::{Reader, Reading, Signal, media, place};
-use crate::index::{Index, RADIUS};
+use crate::index::{Index, Place, RADIUS};
 use audience::{IdKind, KeySeed, Lookup, SegmentId, SegmentSet, UserKey};
 use openrtb::request::{Device, Imp};
 use openrtb::{BidRequest, Fault, Flag, Keep, Limits, Problem, Scratch, validate};
@@ -18,6 +18,8 @@ const MAX_ID: usize = 256;
 const MAX_KEYS: usize = 16;
 /// Most segments of a user that are looked at.
 const MAX_SEGMENTS: usize = 1024;
+/// Bits of a metric, in thousandths.
+const METRIC_BITS: u32 = 20;
 
 /// Decodes and validates a request.
 ///
@@ -177,7 +179,7 @@ impl Features {
                 },
                 Subject::Metric(kind) => {
                     let read = |imp: &Imp<'_>, signal: &mut Signal<'_>| {
-                        media::metric(imp, kind, 20, signal);
+                        media::metric(imp, kind, METRIC_BITS, signal);
                     };
                     self.each(at, index, &request.imp, read);
                 }
@@ -196,6 +198,39 @@ impl Features {
             if at == RADIUS {
                 self.point = place::point(request);
             }
+        }
+    }
+
+    /// What the request that was read says about the subject at a place, on an imp, for people.
+    pub(crate) fn seen(
+        &self,
+        call: Call<'_, '_>,
+        index: &Index,
+        place: u16,
+        imp: &Imp<'_>,
+    ) -> Vec<String> {
+        let Place { subject, names, .. } = index.at(place);
+        let (mut values, mut scratch, mut told) = (Vec::new(), String::new(), Vec::new());
+        let mut signal = Signal::new(names, &mut values, &mut scratch).telling(&mut told);
+        match subject {
+            Subject::Of(dimension) => match dimension.reader() {
+                Reader::Request(read) => read(&self.reading(call), &mut signal),
+                Reader::Imp(read) => read(imp, &mut signal),
+            },
+            Subject::Metric(kind) => media::metric(imp, kind, METRIC_BITS, &mut signal),
+            Subject::Ext(path) if path.of_imp() => path.read_imp(imp, &mut signal),
+            Subject::Ext(path) => path.read_request(call.request, &mut signal),
+        }
+        told
+    }
+
+    fn reading<'r, 'a>(&'r self, call: Call<'r, 'a>) -> Reading<'r, 'a> {
+        Reading {
+            request: call.request,
+            exchange: call.exchange,
+            now_ms: call.now_ms,
+            segments: &self.segments,
+            identified: !self.keys.is_empty(),
         }
     }
 

@@ -167,6 +167,11 @@ impl Rules {
         allowed.map(|(_, currency)| currency)
     }
 
+    /// Whether the request allows a currency, by its place in the catalog.
+    pub(crate) fn allows(&self, currency: u32) -> bool {
+        self.allowed[currency as usize]
+    }
+
     /// Whether a line item may buy here at all, as far as that can be said before a creative
     /// is chosen.
     ///

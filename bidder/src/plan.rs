@@ -5,6 +5,10 @@
 //! UTC, which covers daylight saving. Cost: about a millisecond for a hundred thousand line
 //! items.
 
+mod idle;
+
+pub use idle::Idle;
+
 use crate::bits::{put, words_for};
 use crate::catalog::{Catalog, Flight, Item, Pacing, Strategy};
 use crate::draw::Draw;
@@ -89,6 +93,8 @@ pub struct Plan {
     pub(crate) controls: Box<[Control]>,
     pub(crate) traffic: Arc<Traffic>,
     any_eligible: bool,
+    /// Why each line item does not bid, whatever is asked.
+    idle: Box<[Option<Idle>]>,
     days: Box<[u32]>,
     active_line_items: usize,
 }
@@ -102,6 +108,7 @@ impl Plan {
             controls: vec![Control::STOPPED; catalog.campaigns.len()].into_boxed_slice(),
             traffic: Arc::new(Traffic::new(0)),
             any_eligible: false,
+            idle: vec![Some(Idle::NotPlanned); catalog.items.len()].into_boxed_slice(),
             days: vec![0; catalog.advertisers.len()].into_boxed_slice(),
             active_line_items: 0,
         }
@@ -138,14 +145,16 @@ impl Plan {
         let (mut active, mut eligible) = (empty(), empty());
         let mut active_line_items = 0;
         let mut open = vec![false; catalog.campaigns.len()];
-        for (item, at) in catalog.items.iter().zip(0..) {
+        let mut idle = vec![None; catalog.items.len()].into_boxed_slice();
+        for ((item, at), idle) in catalog.items.iter().zip(0..).zip(&mut idle) {
             let clock = tick.advertisers[item.advertiser as usize];
-            if !is_eligible(catalog, item, now_ms, clock) {
+            *idle = unready(catalog, item, now_ms, clock);
+            if idle.is_some() {
                 continue;
             }
             put(&mut eligible, at);
-            let control = controls[item.campaign as usize];
-            if can_pay(item, book, control) {
+            *idle = broke(item, book, controls[item.campaign as usize]);
+            if idle.is_none() {
                 put(&mut active, at);
                 open[item.campaign as usize] = true;
                 active_line_items += 1;
@@ -160,6 +169,7 @@ impl Plan {
             .collect();
         Self {
             any_eligible: eligible.iter().any(|word| *word != 0),
+            idle,
             active,
             eligible,
             controls,
@@ -178,6 +188,12 @@ impl Plan {
     /// [`FrequencyCaps::sweep`](crate::FrequencyCaps::sweep).
     pub fn oldest_day(&self) -> u32 {
         self.days.iter().copied().min().unwrap_or_default()
+    }
+
+    /// Why a line item, in the order of the catalog, does not bid now, whatever is asked; `None`
+    /// where it may.
+    pub fn why_idle(&self, line_item: usize) -> Option<Idle> {
+        self.idle.get(line_item).copied().flatten()
     }
 
     /// How many line items may bid.
@@ -245,23 +261,35 @@ fn control(
     pacer.tick(flight.pacing, &day)
 }
 
-/// In its flight and hours.
-fn is_eligible(catalog: &Catalog, item: &Item, now_ms: i64, clock: LocalTime) -> bool {
+/// Why it is not in its flight and hours.
+fn unready(catalog: &Catalog, item: &Item, now_ms: i64, clock: LocalTime) -> Option<Idle> {
     let flight = &catalog.campaigns[item.campaign as usize];
-    item.active
-        && (flight.start_ms..flight.end_ms).contains(&now_ms)
-        && item.hours.contains(clock.hour_of_week(now_ms))
+    if !item.active {
+        Some(Idle::Inactive)
+    } else if now_ms < flight.start_ms {
+        Some(Idle::NotStarted)
+    } else if now_ms >= flight.end_ms {
+        Some(Idle::Ended)
+    } else if item.hours.contains(clock.hour_of_week(now_ms)) {
+        None
+    } else {
+        Some(Idle::OutsideHours)
+    }
 }
 
-/// Whether pacing lets it bid and every budget has what one bid can hold.
-fn can_pay(item: &Item, book: &Book, control: Control) -> bool {
+/// Why pacing does not let it bid, or which budget has not what one bid can hold.
+fn broke(item: &Item, book: &Book, control: Control) -> Option<Idle> {
+    if control == Control::STOPPED {
+        return Some(Idle::Stopped);
+    }
     let least = match item.strategy {
         Strategy::FixedCpm => item.max_cpm.most_per_impression().0,
         // What is bid is mostly far below the most; leases refuse what is not there.
         Strategy::Value => control.scale(item.max_cpm).most_per_impression().0 / 8,
     };
     let slots = item.budget.slots();
-    control != Control::STOPPED && slots.iter().all(|slot| book.available(*slot) >= least)
+    let poor = slots.iter().any(|slot| book.available(*slot) < least);
+    poor.then_some(Idle::NoBudget)
 }
 
 #[cfg(test)]
@@ -312,27 +340,32 @@ mod tests {
 
     #[test]
     fn a_line_item_is_active_by_status_flight_hour_and_budget() {
-        assert_eq!(plan(|_, _| ()).active_line_items(), 1);
-        assert_eq!(
-            plan(|input, _| input.line_items[0].active = false).active_line_items(),
-            0
-        );
+        let told = |plan: &Plan| {
+            assert_eq!(
+                plan.active_line_items(),
+                usize::from(plan.why_idle(0).is_none())
+            );
+            plan.why_idle(0)
+        };
+        assert_eq!(told(&plan(|_, _| ())), None);
+        let paused = plan(|input, _| input.line_items[0].active = false);
+        assert_eq!(told(&paused), Some(Idle::Inactive));
         let ended = plan(|input, _| input.campaigns[0].end_ms = MONDAY_MS);
-        assert_eq!(ended.active_line_items(), 0);
+        assert_eq!(told(&ended), Some(Idle::Ended));
         let late = plan(|input, _| input.campaigns[0].start_ms = MONDAY_MS + 1);
-        assert_eq!(late.active_line_items(), 0);
+        assert_eq!(told(&late), Some(Idle::NotStarted));
         let hours = |hour: u32| {
             move |input: &mut Input, _: &Book| {
                 input.line_items[0].targeting.hours = Hours::NONE.with(hour);
             }
         };
-        assert_eq!(plan(hours(0)).active_line_items(), 1);
-        assert_eq!(plan(hours(1)).active_line_items(), 0);
+        assert_eq!(told(&plan(hours(0))), None);
+        assert_eq!(told(&plan(hours(1))), Some(Idle::OutsideHours));
         let poor = plan(|input, book| {
             let slot = input.line_items[0].budget.slots()[0];
             book.withdraw(slot, i64::MAX);
         });
-        assert_eq!(poor.active_line_items(), 0);
+        assert_eq!(told(&poor), Some(Idle::NoBudget));
     }
 
     #[test]

@@ -4,8 +4,8 @@
 //! a lease that refuses hands the imp to the next offer. Bounded in how many offers are tried.
 
 use crate::catalog::{Catalog, Item};
-use crate::nobid::Closest;
-use crate::{FrequencyCaps, NoBid, Plan};
+use crate::decide::watch::{Notes, Watch};
+use crate::{FrequencyCaps, Funnel, NoBid, Plan};
 use audience::UserKey;
 use ledger::{Book, Cpm, Refused, ReservationId, Reservations};
 use openrtb::list::SlotInPod;
@@ -26,6 +26,8 @@ pub struct Runtime<'r> {
     pub caps: &'r FrequencyCaps,
     /// Which run of this node the reservations belong to.
     pub epoch: u32,
+    /// Counts what becomes of line items, where anybody wants to know.
+    pub funnel: Option<&'r Funnel>,
 }
 
 /// A bid that could be made for an imp.
@@ -38,7 +40,19 @@ pub(crate) struct Offer {
     pub(crate) item: u32,
     pub(crate) creative: u32,
     pub(crate) price: Cpm,
+    pub(crate) steps: Steps,
     pub(crate) form: Form,
+}
+
+/// How the price of an offer came about, in the advertiser's currency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Steps {
+    /// What the impression is worth.
+    pub(crate) value: Cpm,
+    /// What is left of it after pacing.
+    pub(crate) paced: Cpm,
+    /// The least that is taken.
+    pub(crate) floor: Cpm,
 }
 
 /// The form of a bid, besides what is shown at which price.
@@ -65,18 +79,18 @@ pub(crate) struct Holder {
 /// Takes the best offer that can be paid for, and counts in `refusals` what leases refused.
 ///
 /// `more` adds offers until none that is still missing could beat the best one there.
-pub(crate) fn best(
+pub(crate) fn best<W: Watch>(
     offers: &mut Vec<Offer>,
-    mut more: impl FnMut(&mut Vec<Offer>, &mut Closest),
+    mut more: impl FnMut(&mut Vec<Offer>, &mut Notes<'_, W>),
     holder: Holder,
     (catalog, plan, runtime): (&Catalog, &Plan, Runtime<'_>),
     refusals: &mut u32,
-    closest: &mut Closest,
+    notes: &mut Notes<'_, W>,
 ) -> Option<(Offer, Option<ReservationId>)> {
     let most = *refusals + MOST_REFUSALS;
     offers.clear();
     for _ in 0..MOST_TRIES {
-        more(offers, closest);
+        more(offers, notes);
         let ranked = offers.iter().enumerate();
         let (at, _) = ranked.max_by_key(|(_, offer)| (offer.rank, offer.tie))?;
         let offer = offers.swap_remove(at);
@@ -89,7 +103,7 @@ pub(crate) fn best(
             Ok(reservation) => return Some((offer, Some(reservation))),
             Err(reason) => reason,
         };
-        closest.note(reason);
+        notes.stopped(offer.item, reason);
         *refusals += u32::from(reason == NoBid::NoBudget);
         if reason == NoBid::ReservationsFull || *refusals == most {
             return None;
@@ -99,7 +113,7 @@ pub(crate) fn best(
 }
 
 /// Holds one impression of the user's cap and the full price, or neither.
-fn hold(
+pub(crate) fn hold(
     item: &Item,
     price: Cpm,
     holder: Holder,
@@ -133,4 +147,12 @@ fn hold(
                 Refused::Full => NoBid::ReservationsFull,
             }
         })
+}
+
+/// Gives back what was held for an offer that is not made after all.
+pub(crate) fn undo(item: &Item, id: ReservationId, holder: Holder, runtime: Runtime<'_>) {
+    runtime.reservations.release(runtime.book, id);
+    if let (Some(_), Some(user)) = (item.daily_cap, holder.user) {
+        runtime.caps.release(user, item.key, holder.expires_at);
+    }
 }

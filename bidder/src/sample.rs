@@ -130,6 +130,7 @@ impl World {
             book: &self.book,
             caps: &self.caps,
             epoch: 5,
+            funnel: None,
         }
     }
 }

@@ -333,6 +333,7 @@ impl Node {
             book: &self.memory.book,
             caps: &self.memory.caps,
             epoch: self.memory.epoch,
+            funnel: None,
         };
         let scratch = &mut self.scratch;
         bidder::decide(

@@ -176,6 +176,13 @@ impl Version {
     }
 }
 
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(packed) = self;
+        write!(f, "{}.{}.{}", packed >> 14, packed >> 7 & 127, packed & 127)
+    }
+}
+
 /// A circle on the ground.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Circle {
@@ -337,6 +344,7 @@ mod tests {
         assert_eq!(low("17"), low("17.0.0"));
         assert_eq!(low("120.0.6099.71"), low("120.0.127"));
         assert_eq!(low("4.x"), low("4"));
+        assert_eq!(low("10_15_7").to_string(), "10.15.7");
         assert!(Version::highest("17").unwrap() > low("17.127.126"));
         assert!(Version::highest("17").unwrap() < low("18"));
         assert_eq!(Version::lowest("99999999999"), Version::lowest("1023"));

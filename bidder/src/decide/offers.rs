@@ -1,17 +1,17 @@
 //! The offers for an imp: candidates by what each could bid, the dearest first, looked at until
 //! nobody left could bid more.
 
+use super::watch::{Notes, Watch};
 use super::{Snapshot, Work};
 use crate::bits::Ones;
 use crate::catalog::{Bound, Catalog, Format, Item, Strategy, Turns};
 use crate::dimension::media::is_open;
 use crate::draw::{Draw, Subject};
 use crate::intake::Features;
-use crate::nobid::Closest;
 use crate::permit::floor::{self, Money};
 use crate::permit::{self, Rules, Spot};
 use crate::pod::Company;
-use crate::reserve::{Form, Offer, Runtime};
+use crate::reserve::{Form, Offer, Runtime, Steps};
 use crate::select::Selection;
 use crate::{NoBid, pace, respond, shade, value};
 use audience::UserKey;
@@ -36,16 +36,19 @@ pub(super) fn by_deals(
         return Ok(());
     }
     let pmps = || request.imp.iter().filter_map(|imp| imp.pmp);
+    let any = |selected: &[u64]| selected.iter().any(|word| *word != 0);
+    let private = pmps().filter(|pmp| pmp.private_auction.is_some_and(Flag::is_set));
+    if private.count() == request.imp.len() {
+        catalog.open.remove_from(selected);
+        if !any(selected) {
+            return Err(NoBid::PrivateAuction);
+        }
+    }
     let ours = |deal: &Deal<'_>| deal.id.is_some_and(|id| catalog.deals.contains_key(id));
     if !pmps().any(|pmp| pmp.deals.iter().any(ours)) {
         catalog.dealt.remove_from(selected);
     }
-    let private = pmps().filter(|pmp| pmp.private_auction.is_some_and(Flag::is_set));
-    if private.count() == request.imp.len() {
-        catalog.open.remove_from(selected);
-    }
-    let any = selected.iter().any(|word| *word != 0);
-    any.then_some(()).ok_or(NoBid::NoDeal)
+    any(selected).then_some(()).ok_or(NoBid::NoDeal)
 }
 
 /// The line items of the one currency that the request allows, which stand in order of price;
@@ -90,7 +93,7 @@ impl<'c> Candidates<'c> {
 }
 
 /// The imp that is decided on.
-pub(super) struct Place<'p, 'a> {
+pub(crate) struct Place<'p, 'a> {
     pub(super) spot: Spot<'p, 'a>,
     /// Place in the request.
     pub(super) at: u32,
@@ -115,7 +118,7 @@ impl<'p, 'a> Place<'p, 'a> {
 }
 
 /// What the offers for an imp depend on.
-pub(super) struct Auction<'w, 's, 'a> {
+pub(crate) struct Auction<'w, 's, 'a> {
     pub(super) snapshot: &'w Snapshot<'s>,
     pub(super) runtime: Runtime<'w>,
     pub(super) rules: &'w Rules,
@@ -135,7 +138,7 @@ impl<'a> Auction<'_, '_, 'a> {
         place: &Place<'_, 'a>,
         left: &mut Peekable<impl Iterator<Item = (Cpm, u32)>>,
         offers: &mut Vec<Offer>,
-        closest: &mut Closest,
+        notes: &mut Notes<'_, impl Watch>,
     ) -> u32 {
         let mut looked_at = 0;
         let mut best = offers.iter().map(|offer| offer.rank).max();
@@ -148,10 +151,21 @@ impl<'a> Auction<'_, '_, 'a> {
                     best = best.max(Some(offer.rank));
                     offers.push(offer);
                 }
-                Err(reason) => closest.note(reason),
+                Err(reason) => notes.stopped(item, reason),
             }
         }
         looked_at
+    }
+
+    /// The offer of a line item that had no turn.
+    pub(super) fn look_at(&self, place: &Place<'_, 'a>, item: u32) -> Result<Offer, NoBid> {
+        let bound = self.snapshot.catalog.bounds[item as usize];
+        let own = self.snapshot.catalog.currencies[bound.currency as usize];
+        let compared = self.currency.rank(bound.cpm, own, self.snapshot.rates);
+        if compared.is_none() || !self.rules.allows(bound.currency) {
+            return Err(NoBid::CurrencyNotAllowed);
+        }
+        self.offer(place, item)
     }
 
     /// The offer of one line item: whether it may be shown, what that is worth, whether it takes
@@ -160,7 +174,11 @@ impl<'a> Auction<'_, '_, 'a> {
         let Snapshot { catalog, plan, .. } = *self.snapshot;
         let item = &catalog.items[at as usize];
         let (index, features) = (&catalog.index, self.features);
-        if !self.selection.admits(index, features, at, place.at) {
+        // Of several imps one may have a format that another has not.
+        let several = features.imps() > 1;
+        if !self.selection.admits(index, features, at, place.at)
+            || (several && !index.offers_slot(at, features, place.at))
+        {
             return Err(NoBid::NotTargeted);
         }
         self.company.admits(at, item)?;
@@ -209,8 +227,9 @@ impl<'a> Auction<'_, '_, 'a> {
                 .ok_or(NoBid::CurrencyNotAllowed)?,
             None => self.rules.floor(imp, item, display, money)?,
         };
-        let value = self.value(item, at).ok_or(NoBid::BelowFloor)?;
-        let worth = shade::price(value, floor).ok_or(NoBid::BelowFloor)?;
+        let value = value::of(item, at, self.snapshot.appraisal).ok_or(NoBid::BelowFloor)?;
+        let paced = self.paced(item, value);
+        let worth = shade::price(paced, floor).ok_or(NoBid::BelowFloor)?;
         // The floor of a deal at a fixed price is that price (section 3.2.12).
         let fixed = deal.is_some_and(|deal| deal.at == Some(FIXED_PRICE)) && floor > Cpm(0);
         let price = if fixed { floor } else { worth };
@@ -230,17 +249,21 @@ impl<'a> Auction<'_, '_, 'a> {
             item: at,
             creative,
             price,
+            steps: Steps {
+                value,
+                paced,
+                floor,
+            },
             form,
         })
     }
 
     /// What the line item would pay now: the value that it bids, paced, or its fixed price.
-    fn value(&self, item: &Item, at: u32) -> Option<Cpm> {
-        let value = value::of(item, at, self.snapshot.appraisal)?;
-        Some(match item.strategy {
+    fn paced(&self, item: &Item, value: Cpm) -> Cpm {
+        match item.strategy {
             Strategy::Value => self.snapshot.plan.controls[item.campaign as usize].scale(value),
             Strategy::FixedCpm => value,
-        })
+        }
     }
 
     /// The creative whose turn it is, of those that may be shown.
@@ -313,7 +336,7 @@ fn rotate(
 /// The currency in which offers are compared. A response has one currency, so the first winner
 /// decides for the imps after it.
 #[derive(Clone, Copy)]
-pub(super) struct Comparison {
+pub(crate) struct Comparison {
     of: Currency,
     settled: Option<Currency>,
 }

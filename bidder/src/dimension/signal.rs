@@ -13,6 +13,9 @@ pub(crate) const MISSING: u32 = 0;
 /// Longest text that is compared, in bytes; a longer one is known by no line item.
 const MAX_TEXT: usize = 253;
 
+/// Most values of one dimension that are told to people.
+const MOST_TOLD: usize = 32;
+
 /// Takes what a reader saw: values that no line item mentions are seen, and dropped.
 pub(crate) struct Signal<'s> {
     names: &'s Names,
@@ -20,6 +23,8 @@ pub(crate) struct Signal<'s> {
     scratch: &'s mut String,
     from: usize,
     seen: bool,
+    /// What was seen, for people; nobody reads it on the bid path.
+    told: Option<&'s mut Vec<String>>,
 }
 
 impl<'s> Signal<'s> {
@@ -31,6 +36,24 @@ impl<'s> Signal<'s> {
             scratch,
             from,
             seen: false,
+            told: None,
+        }
+    }
+
+    /// Writes down what is seen, as the request says it.
+    pub(crate) fn telling(mut self, told: &'s mut Vec<String>) -> Self {
+        self.told = Some(told);
+        self
+    }
+
+    #[inline]
+    fn tell(&mut self, seen: impl FnOnce() -> String) {
+        if let Some(told) = &mut self.told
+            && told.len() < MOST_TOLD
+        {
+            let mut seen = seen();
+            seen.truncate(seen.floor_char_boundary(MAX_TEXT));
+            told.push(seen);
         }
     }
 
@@ -63,6 +86,7 @@ impl<'s> Signal<'s> {
     /// Saw a text; an empty one is none.
     pub(crate) fn text(&mut self, text: &str) {
         if !text.is_empty() {
+            self.tell(|| text.to_owned());
             self.push(self.names.text(text));
         }
     }
@@ -70,6 +94,7 @@ impl<'s> Signal<'s> {
     /// Saw a text that is put together.
     pub(crate) fn joined(&mut self, parts: &[&str]) {
         self.seen = true;
+        self.tell(|| parts.concat());
         if join(parts, self.scratch) {
             self.push(self.names.text(self.scratch));
         }
@@ -86,6 +111,7 @@ impl<'s> Signal<'s> {
     /// Saw a text that is put together, and whose case does not matter.
     pub(crate) fn lower_joined(&mut self, parts: &[&str]) {
         self.seen = true;
+        self.tell(|| parts.concat());
         if join(parts, self.scratch) {
             lower(self.scratch);
             self.push(self.names.text(self.scratch));
@@ -95,10 +121,13 @@ impl<'s> Signal<'s> {
     /// Saw a domain, and so every domain above it: `a.b.c`, `b.c`, `c`.
     pub(crate) fn domain(&mut self, host: &str) {
         self.seen = true;
+        self.tell(|| host.to_owned());
         if join(&[host], self.scratch) {
             lower(self.scratch);
             let scratch = std::mem::take(self.scratch);
-            suffixes(&scratch).for_each(|domain| self.text(domain));
+            for domain in suffixes(&scratch) {
+                self.push(self.names.text(domain));
+            }
             *self.scratch = scratch;
         }
     }
@@ -107,6 +136,7 @@ impl<'s> Signal<'s> {
     /// a star is added.
     pub(crate) fn beginnings(&mut self, parts: &[&str], least: usize) {
         self.seen = true;
+        self.tell(|| parts.concat());
         if !join(parts, self.scratch) {
             return;
         }
@@ -124,12 +154,14 @@ impl<'s> Signal<'s> {
 
     /// Saw a code.
     pub(crate) fn code(&mut self, code: i64) {
+        self.tell(|| code.to_string());
         self.push(self.names.code(code as u64));
     }
 
     /// Saw a segment of the user, each once.
     pub(crate) fn segment(&mut self, segment: SegmentId) {
         self.seen = true;
+        self.tell(|| segment.0.to_string());
         self.values.extend(self.names.code(u64::from(segment.0)));
     }
 
@@ -146,6 +178,7 @@ impl<'s> Signal<'s> {
             return;
         };
         self.seen = true;
+        self.tell(|| number.to_string());
         let number = number.min((1 << bits) - 1);
         for code in names::ranges_around(number, bits) {
             if let Some(value) = self.names.code(code) {
@@ -161,6 +194,10 @@ impl<'s> Signal<'s> {
             return;
         }
         self.seen = true;
+        self.tell(|| match version {
+            Some(version) => format!("{name} {version}"),
+            None => name.to_owned(),
+        });
         let names = self.names;
         let known = join(&[name], self.scratch).then(|| {
             lower(self.scratch);
@@ -226,6 +263,29 @@ mod tests {
         signal.beginnings(&["AB:", "É", "1"], 4);
         signal.finish();
         assert_eq!(values, [known[0], known[2], known[1]]);
+    }
+
+    #[test]
+    fn what_is_seen_is_told_as_the_request_says_it() {
+        let names = Names::default();
+        let (mut values, mut scratch, mut told) = (Vec::new(), String::new(), Vec::new());
+        let mut signal = Signal::new(&names, &mut values, &mut scratch).telling(&mut told);
+        signal.domain("WWW.news.example");
+        signal.beginnings(&["FRA:", "75001"], 4);
+        signal.software("iOS", Version::lowest("17_2"));
+        signal.number(4_000_000, 8);
+        signal.text(&"é".repeat(200));
+        signal.finish();
+        let long = "é".repeat(126);
+        let expected = [
+            "WWW.news.example",
+            "FRA:75001",
+            "iOS 17.2.0",
+            "4000000",
+            &long,
+        ];
+        assert_eq!(told, expected);
+        assert!(values.is_empty(), "nobody mentions any of them");
     }
 
     #[test]

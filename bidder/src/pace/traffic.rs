@@ -40,10 +40,15 @@ impl Traffic {
     }
 
     /// Counts a request for the line items of a selection that pass `of`.
-    pub(crate) fn count(&self, selected: &[u64], of: impl Fn(u32) -> bool) {
+    pub(crate) fn count(&self, selected: &[u64], mut of: impl FnMut(u32) -> bool) {
         for item in Ones::new(selected, 0..self.counts.len() as u32).filter(|item| of(*item)) {
             self.counts[item as usize].fetch_add(1, Relaxed);
         }
+    }
+
+    /// How many requests one that is counted stands for.
+    pub(crate) fn weight(&self) -> u32 {
+        self.weight
     }
 
     /// Adds requests that were counted elsewhere.

@@ -2,7 +2,8 @@
 //! bidder's code.
 //!
 //! [`market`] sets up generous line items in every format; [`judge`] reads a request and its
-//! response as plain JSON and says every rule that a bid breaks. The requests are drawn
+//! response as plain JSON and says every rule that a bid breaks; [`explained`] holds what is
+//! explained to what is done. The requests are drawn
 //! ([`requests`]), rich in rules, and where `GAVEL_CORPUS` names a folder of conformance data,
 //! every request of it.
 
@@ -13,6 +14,7 @@
 )]
 
 mod categories;
+mod explained;
 mod judge;
 mod market;
 mod requests;
@@ -26,6 +28,7 @@ use std::collections::BTreeMap;
 
 /// Asks the bidder and judges what it says. `None` where it does not bid.
 fn judged(market: &Market, scratch: &mut DecisionScratch, body: &str, seed: u64) -> Asked {
+    let told = explained::ask(market, scratch, body, seed);
     let mut out = Vec::new();
     let (snapshot, runtime) = (market.snapshot(), market.runtime());
     let now = (NOW_MS, seed);
@@ -36,10 +39,17 @@ fn judged(market: &Market, scratch: &mut DecisionScratch, body: &str, seed: u64)
             let request: Value = serde_json::from_str(body).unwrap();
             let verdict = judge::judge(&request, &response, market.facts());
             assert_eq!(verdict.bids, decided.bids as usize, "{body}");
+            explained::agrees(&told.unwrap(), &request, &response);
             Asked::Bid(verdict)
         }
-        Err(Outcome::NoBid(reason)) => Asked::Refused(reason.label()),
-        Err(Outcome::Malformed(fault)) => Asked::Malformed(fault.to_string()),
+        Err(Outcome::NoBid(reason)) => {
+            explained::agrees_on(&told.unwrap(), reason, body);
+            Asked::Refused(reason.label())
+        }
+        Err(Outcome::Malformed(fault)) => {
+            assert_eq!(told.unwrap_err(), fault);
+            Asked::Malformed(fault.to_string())
+        }
     }
 }
 

@@ -155,6 +155,7 @@ impl Market {
             book: &self.book,
             caps: &self.caps,
             epoch: 1,
+            funnel: None,
         }
     }
 
