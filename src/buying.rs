@@ -4,8 +4,10 @@
 use crate::clock;
 use crate::node::Node;
 use crate::snapshot::Snapshot;
+use bidder::decide::{self, Explained};
 use bidder::{Decided, DecisionScratch, Exchange, NoBid, Outcome, Runtime};
 use exchange::fanout::{LocalAnswer, LocalBidder};
+use openrtb::Fault;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use std::cell::RefCell;
@@ -46,25 +48,8 @@ impl Buying {
             out.clear();
             return Err(self.counted(Outcome::NoBid(NoBid::LedgerStopped)));
         }
-        let state = bidder::Snapshot {
-            catalog: &snapshot.catalog,
-            plan: &snapshot.plan,
-            audience: &snapshot.audience.lookup,
-            seed: node.user_seed,
-            signer: &node.signer,
-            links: &node.links,
-            rates: Some(&snapshot.rates),
-            exchange,
-            limits: node.settings.limits,
-            appraisal: None,
-        };
-        let runtime = Runtime {
-            reservations: &snapshot.purse.reservations,
-            book: &snapshot.purse.book,
-            caps: &node.caps,
-            epoch: snapshot.purse.epoch,
-            funnel: None,
-        };
+        let state = state(node, snapshot, exchange);
+        let runtime = runtime(node, snapshot);
         let seed = self.random.borrow_mut().random();
         let mut scratch = self.scratch.borrow_mut();
         let scratch = &mut scratch;
@@ -84,6 +69,57 @@ impl Buying {
             self.node.telemetry.no_bids[reason.index()].increment(1);
         }
         outcome
+    }
+}
+
+/// Explains what the bidder would do now with a request of an exchange, for the line items that
+/// `wanted` picks, and takes nothing. For the control plane.
+///
+/// # Errors
+/// Not a request that can be read.
+pub fn explain<'s>(
+    node: &'s Node,
+    snapshot: &'s Snapshot,
+    exchange: &'s Exchange,
+    (body, seed): (&[u8], u64),
+    wanted: &dyn Fn(&str) -> bool,
+) -> Result<Explained<'s>, Fault> {
+    let now = (clock::unix_ms(), seed);
+    let (state, runtime) = (state(node, snapshot, exchange), runtime(node, snapshot));
+    let mut scratch = DecisionScratch::default();
+    let mut explained = decide::explain(body, &state, runtime, &mut scratch, now, wanted)?;
+    if !node.writer.is_healthy() {
+        explained.outcome = Err(NoBid::LedgerStopped);
+    }
+    Ok(explained)
+}
+
+fn state<'s>(
+    node: &'s Node,
+    snapshot: &'s Snapshot,
+    exchange: &'s Exchange,
+) -> bidder::Snapshot<'s> {
+    bidder::Snapshot {
+        catalog: &snapshot.catalog,
+        plan: &snapshot.plan,
+        audience: &snapshot.audience.lookup,
+        seed: node.user_seed,
+        signer: &node.signer,
+        links: &node.links,
+        rates: Some(&snapshot.rates),
+        exchange,
+        limits: node.settings.limits,
+        appraisal: None,
+    }
+}
+
+fn runtime<'s>(node: &'s Node, snapshot: &'s Snapshot) -> Runtime<'s> {
+    Runtime {
+        reservations: &snapshot.purse.reservations,
+        book: &snapshot.purse.book,
+        caps: &node.caps,
+        epoch: snapshot.purse.epoch,
+        funnel: Some(&snapshot.funnel),
     }
 }
 

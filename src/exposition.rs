@@ -62,6 +62,10 @@ pub fn describe() {
         "gavel_caps_held_back_total",
         "Bids held back by the table of frequency caps itself, by reason."
     );
+    describe_counter!(
+        "gavel_funnel_dropped_total",
+        "Counts of the funnel that found no room in the table of their hour."
+    );
     describe_gauge!(
         "gavel_caps_entries",
         "Pairs of user and line item that are counted."
@@ -109,6 +113,7 @@ fn bidder(node: &Node) {
     let (contended, full) = node.caps.held_back();
     counter!("gavel_caps_held_back_total", "reason" => "contended").absolute(contended);
     counter!("gavel_caps_held_back_total", "reason" => "full").absolute(full);
+    counter!("gavel_funnel_dropped_total").absolute(node.funnels.dropped());
     gauge!("gavel_caps_entries").set(node.caps.entries() as f64);
     let snapshot = node.snapshot.load();
     gauge!("gavel_line_items_active").set(snapshot.plan.active_line_items() as f64);

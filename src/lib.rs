@@ -11,6 +11,7 @@ pub mod data_plane;
 pub mod demo;
 pub mod exposition;
 pub mod floors;
+pub mod funnels;
 pub mod http;
 pub mod keys;
 pub mod leases;

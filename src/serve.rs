@@ -1,5 +1,6 @@
 //! `gavel serve`: starts the threads of a node, waits, and stops them in order.
 
+use crate::buying;
 use crate::clock;
 use crate::config::Settings;
 use crate::keys;
@@ -9,15 +10,19 @@ use crate::rates::Rates;
 use crate::server;
 use crate::shutdown::Shutdown;
 use anyhow::{Context, Result, bail};
-use control::api::{Format, Hooks, Settings as ApiSettings};
+use bidder::decide::Explained;
+use bidder::funnel::{Counts, FunnelKey, Stage};
+use bidder::{Catalog, Idle};
+use control::api::{Ask, Format, FunnelRow, Hooks, NotExplained, Settings as ApiSettings};
 use control::fault::Fault;
 use exchange::link::notice::{self, Inbox, Journal, Post};
 use jiff::Timestamp;
 use serde_json::Value;
+use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -47,6 +52,23 @@ pub struct Serving {
 struct NodeHooks {
     node: Arc<Node>,
     wake: Sender<()>,
+    places: Places,
+}
+
+/// Where line items stand in the catalog that was asked about last.
+#[derive(Default)]
+struct Places(Mutex<(Weak<Catalog>, HashMap<String, usize>)>);
+
+impl Places {
+    fn of(&self, catalog: &Arc<Catalog>, line_item: &str) -> Option<usize> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let this = Arc::downgrade(catalog);
+        if !known.0.ptr_eq(&this) {
+            let ids = catalog.line_item_ids().map(str::to_owned);
+            *known = (this, ids.zip(0..).collect());
+        }
+        known.1.get(line_item).copied()
+    }
 }
 
 impl Hooks for NodeHooks {
@@ -85,6 +107,50 @@ impl Hooks for NodeHooks {
 
     fn floor_feed(&self, publisher: &str) -> Option<Value> {
         self.node.floor_feeds.status(publisher)
+    }
+
+    fn explain(
+        &self,
+        ask: &Ask<'_>,
+        told: &mut dyn FnMut(&Explained<'_>),
+    ) -> Result<(), NotExplained> {
+        let node = &self.node;
+        let snapshot = node.snapshot.load_full();
+        let name = ask.exchange.unwrap_or(&node.settings.exchange_name);
+        let exchange = snapshot.exchanges.get(name);
+        let exchange = exchange.ok_or_else(|| NotExplained::UnknownExchange(name.to_owned()))?;
+        let asked = (ask.body, ask.seed);
+        let explained = buying::explain(node, &snapshot, exchange, asked, ask.wanted)
+            .map_err(|fault| NotExplained::Malformed(fault.to_string()))?;
+        told(&explained);
+        Ok(())
+    }
+
+    fn funnel(&self, line_item: &str) -> Vec<FunnelRow> {
+        let node = &self.node;
+        let mut rows = Vec::new();
+        for exchange in node.snapshot.load().exchanges.keys() {
+            let asked: HashMap<u32, Counts> = node
+                .funnels
+                .read(FunnelKey::exchange(exchange))
+                .into_iter()
+                .collect();
+            let counted = node.funnels.read(FunnelKey::new(line_item, exchange));
+            let counted: HashMap<u32, Counts> = counted.into_iter().collect();
+            rows.extend(asked.iter().map(|(hour, asked)| FunnelRow {
+                hour: *hour,
+                exchange: exchange.clone(),
+                requests: asked.at(Stage::Requests),
+                counts: counted.get(hour).copied().unwrap_or_default(),
+            }));
+        }
+        rows
+    }
+
+    fn idle(&self, line_item: &str) -> Option<Idle> {
+        let snapshot = self.node.snapshot.load();
+        let place = self.places.of(&snapshot.catalog, line_item)?;
+        snapshot.plan.why_idle(place)
     }
 
     fn not_ready(&self) -> Vec<String> {
@@ -151,6 +217,7 @@ impl Serving {
         let hooks = Arc::new(NodeHooks {
             node: Arc::clone(&node),
             wake,
+            places: Places::default(),
         });
         let api = ApiSettings {
             admin_sha256: vec![control::access::hash(admin_key.as_bytes())],

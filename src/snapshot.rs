@@ -3,7 +3,7 @@
 
 use crate::audience::Audience;
 use crate::purse::Purse;
-use bidder::{Catalog, Exchange, Plan};
+use bidder::{Catalog, Exchange, Funnel, Plan};
 use exchange::Market;
 use exchange::enrich::GeoDatabase;
 use ledger::{Currency, RateTable};
@@ -28,11 +28,13 @@ pub struct Snapshot {
     pub rates: Arc<RateTable>,
     /// What may be spent; the catalog's budgets are places in it.
     pub purse: Purse,
+    /// Where it is counted what becomes of line items.
+    pub funnel: Arc<Funnel>,
 }
 
 impl Snapshot {
     /// Nothing is sold and nobody buys.
-    pub fn empty(purse: Purse, geo: Option<Arc<GeoDatabase>>) -> Self {
+    pub fn empty(purse: Purse, geo: Option<Arc<GeoDatabase>>, funnel: Arc<Funnel>) -> Self {
         let rates = Arc::new(RateTable::new(Currency(*b"EUR"), &[], ""));
         let market = Market::compile(
             exchange::catalog::Catalog::default(),
@@ -51,6 +53,7 @@ impl Snapshot {
             exchanges: Arc::default(),
             rates,
             purse,
+            funnel,
         }
     }
 }

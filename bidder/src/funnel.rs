@@ -1,4 +1,4 @@
-//! The funnel from requests to impressions: what became of each line item at each exchange in
+//! The funnel from requests to what is billed: what became of each line item at each exchange in
 //! one hour, in a table of fixed size.
 //!
 //! A cell belongs to a line item and an exchange from its first count on; when the table has no
@@ -33,8 +33,8 @@ pub enum Stage {
     Bid,
     /// The exchange told that the bid won.
     Win,
-    /// It was shown.
-    Impression,
+    /// The exchange billed it.
+    Billed,
 }
 
 impl Stage {
@@ -42,7 +42,7 @@ impl Stage {
     pub fn all() -> impl Iterator<Item = Stage> {
         let stopped = NoBid::ALL.into_iter().map(Stage::Stopped);
         let before = [Stage::Requests, Stage::Targeted];
-        let after = [Stage::Outbid, Stage::Bid, Stage::Win, Stage::Impression];
+        let after = [Stage::Outbid, Stage::Bid, Stage::Win, Stage::Billed];
         before.into_iter().chain(stopped).chain(after)
     }
 
@@ -55,7 +55,7 @@ impl Stage {
             Stage::Outbid => 2 + STOPPED,
             Stage::Bid => 3 + STOPPED,
             Stage::Win => 4 + STOPPED,
-            Stage::Impression => 5 + STOPPED,
+            Stage::Billed => 5 + STOPPED,
         }
     }
 }

@@ -6,7 +6,9 @@
 
 mod body;
 mod collection;
+mod explain;
 mod format;
+mod funnel;
 mod item;
 mod merge;
 mod openapi;
@@ -15,7 +17,9 @@ mod problem;
 mod system;
 mod versions;
 
+pub use explain::{Ask, NotExplained};
 pub use format::{Format, NoFormat};
+pub use funnel::{FunnelRow, HOURS as FUNNEL_HOURS};
 pub use merge::merge_patch;
 pub use openapi::document as openapi_document;
 pub use problem::Problem;
@@ -28,6 +32,8 @@ use axum::Router;
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::routing::{get, post};
+use bidder::Idle;
+use bidder::decide::Explained;
 use jiff::Timestamp;
 use serde_json::Value;
 use std::sync::Arc;
@@ -63,6 +69,22 @@ pub trait Hooks: Send + Sync + 'static {
 
     /// What became of fetching a publisher's floors; `None` where they are not fetched.
     fn floor_feed(&self, publisher: &str) -> Option<Value>;
+
+    /// Explains what becomes of a bid request, and tells it once.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    fn explain(
+        &self,
+        ask: &Ask<'_>,
+        told: &mut dyn FnMut(&Explained<'_>),
+    ) -> Result<(), NotExplained>;
+
+    /// What became of a line item, by exchange and hour, in any order.
+    fn funnel(&self, line_item: &str) -> Vec<FunnelRow>;
+
+    /// Why a line item that is published does not bid now, whatever is asked.
+    fn idle(&self, line_item: &str) -> Option<Idle>;
 
     /// What is not ready; empty where everything is.
     fn not_ready(&self) -> Vec<String>;
@@ -118,6 +140,8 @@ pub fn router(store: Arc<Store>, hooks: Arc<dyn Hooks>, settings: Settings) -> R
             "/v1/floors/{id}/versions/{version}/restore",
             post(versions::restore),
         )
+        .route("/v1/line_items/{id}/funnel", get(funnel::show))
+        .route("/v1/explain", post(explain::explain))
         .route("/v1/reload", post(system::reload))
         .route("/v1/statements", get(system::statement))
         .route("/v1/audit", get(system::audit))

@@ -1,8 +1,10 @@
-//! Why a line item does not serve, as far as its documents say. What only the bid path knows
-//! (budgets that ran out, caps, no matching request) is told elsewhere.
+//! Why a line item does not serve: as far as its documents say, and where they do not, as far as
+//! the node's plan of this second says (hours, budgets). What depends on the request is told by
+//! `POST /v1/explain`.
 
 use crate::model::Size;
 use crate::resource::{Advertiser, Campaign, Creative, LineItem, Status};
+use bidder::Idle;
 use bidder::catalog::MAX_NAMED;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -25,6 +27,8 @@ pub enum Reason {
     NoRoom(String),
     /// No active creative has one of the targeted formats and sizes.
     NoFittingCreative,
+    /// The node does not bid for it now.
+    Idle(Idle),
 }
 
 impl Reason {
@@ -38,6 +42,7 @@ impl Reason {
             Self::NoRoom(_) => "no_room_for_subject",
             Self::NoCreative => "no_active_creative",
             Self::NoFittingCreative => "no_fitting_creative",
+            Self::Idle(idle) => idle.label(),
         }
     }
 
@@ -55,6 +60,7 @@ impl Reason {
             Self::NoFittingCreative => {
                 "none of its active creatives has a targeted format and size".to_owned()
             }
+            Self::Idle(idle) => idle.detail().to_owned(),
         }
     }
 }

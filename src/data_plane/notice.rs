@@ -8,6 +8,7 @@ use crate::node::Node;
 use crate::purse::Purse;
 use audience::UserKey;
 use bidder::catalog::line_item_key;
+use bidder::funnel::{FunnelKey, Stage};
 use bidder::notice::{self, Fields, Notice};
 use bidder::{Exchange, FrequencyCaps};
 use hyper::body::Incoming;
@@ -78,6 +79,7 @@ pub(super) async fn settle(
     let (kind, price) = (event.kind, event.cpm.most_per_impression());
     let outcome = super::record(worker, event).await?;
     let now_s = clock::unix_s();
+    tell(&worker.node, claims, (kind, &outcome));
     match (outcome, kind) {
         (Outcome::Refused { fault }, _) => {
             let detail = fault.to_string();
@@ -128,6 +130,19 @@ fn refused(
         node.writer.refuse(event, fault, Box::new(|_| ()));
     }
     Problem::new(StatusCode::BAD_REQUEST, field(why), why.to_string())
+}
+
+/// Counts a win or a bill that is told for the first time.
+fn tell(node: &Node, claims: &Claims<'_>, told: (event::Kind, &Outcome)) {
+    let stage = match told {
+        (event::Kind::Win, Outcome::Recorded) => Stage::Win,
+        (event::Kind::Bill, Outcome::Charged { .. } | Outcome::OverDelivered { .. }) => {
+            Stage::Billed
+        }
+        _ => return,
+    };
+    let key = FunnelKey::new(claims.line_item, claims.exchange);
+    node.snapshot.load().funnel.count(key, stage, 1);
 }
 
 /// Does something to the reservation of a bid, where it is one of this run of the node.

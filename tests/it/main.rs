@@ -16,6 +16,7 @@ mod crash;
 mod creatives;
 mod demo;
 mod disk;
+mod explain;
 mod floors;
 mod geo;
 mod live_change;

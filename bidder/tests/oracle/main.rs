@@ -94,6 +94,30 @@ fn corpus(file: &str, request: impl Fn(&str) -> String) -> Option<BTreeMap<Strin
 }
 
 #[test]
+fn every_bid_for_the_fixtures_is_valid() {
+    let market = Market::new();
+    for (body, seed) in [
+        include_str!("../../../fixtures/openrtb/banner.json"),
+        include_str!("../../../fixtures/openrtb/multi_imp.json"),
+        include_str!("../../../fixtures/openrtb/native.json"),
+        include_str!("../../../fixtures/openrtb/older.json"),
+        include_str!("../../../fixtures/openrtb/video_app.json"),
+    ]
+    .into_iter()
+    .zip(1..)
+    {
+        match judged(&market, &mut DecisionScratch::default(), body, seed) {
+            Asked::Bid(verdict) => {
+                assert!(verdict.faults.is_empty(), "{:#?}\n{body}", verdict.faults);
+            }
+            Asked::Refused(reason) => assert!(!reason.is_empty()),
+            Asked::Malformed(fault) => panic!("{fault}\n{body}"),
+        }
+        market.settle();
+    }
+}
+
+#[test]
 fn every_bid_for_the_corpus_is_valid() {
     let Some(told) = corpus("requests.jsonl", str::to_owned) else {
         return;

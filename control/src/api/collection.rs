@@ -46,7 +46,6 @@ pub(super) async fn list(
         archived: flag(&query, "archived")?,
         limit: limit + 1,
     };
-    let now = api.hooks.now();
     api.store.read(|view| {
         let mut records = view.list(kind, &filter)?;
         let more = records.len() > limit;
@@ -54,7 +53,7 @@ pub(super) async fn list(
         let next = records.last().filter(|_| more).map(|last| last.id.clone());
         let items: Result<Vec<Value>, _> = records
             .iter()
-            .map(|record| element(view, record, now))
+            .map(|record| element(view, record, &*api.hooks))
             .collect();
         Ok(Json(object!({ "items": items?, "next": next })))
     })
@@ -148,7 +147,7 @@ impl New<'_> {
         let owns = |account: &str| self.caller.owns(account);
         let checked = check(view, self.kind, &id, &given, now, &owns)?;
         let record = checked.write(view, &self.caller.who)?;
-        let shown = body(view, &record, now)?;
+        let shown = body(view, &record, &*self.api.hooks)?;
         Ok(Created {
             record,
             shown,

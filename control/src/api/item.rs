@@ -28,13 +28,16 @@ pub(super) async fn read(
     let (parts, _) = request.into_parts();
     let (caller, kind) = api.permitted(&parts, &path, Deed::Read)?;
     query(&parts, &[])?;
-    let now = api.hooks.now();
     api.store.read(|view| {
         let record = own(view, &caller, kind, &id)?.ok_or_else(|| Problem::not_found(kind, &id))?;
         if kind == Kind::Floors && record.archived {
             return Err(Problem::not_found(kind, &id));
         }
-        Ok(answer(StatusCode::OK, &record, &body(view, &record, now)?))
+        Ok(answer(
+            StatusCode::OK,
+            &record,
+            &body(view, &record, &*api.hooks)?,
+        ))
     })
 }
 
@@ -150,7 +153,7 @@ pub(super) fn save(
         let changes = checked.changes();
         let existed = checked.before.is_some();
         let record = checked.write(view, &caller.who)?;
-        let shown = body(view, &record, now)?;
+        let shown = body(view, &record, &*api.hooks)?;
         if only_check {
             return Ok((
                 (answer(StatusCode::OK, &record, &shown), false),

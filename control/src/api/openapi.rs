@@ -20,6 +20,7 @@ pub fn document() -> Value {
         paths.insert(format!("/v1/{kind}/{{id}}"), item(*kind, &name));
     }
     paths.extend(floors());
+    paths.insert("/v1/line_items/{id}/funnel".to_owned(), funnel());
     schemas.insert("Problem".to_owned(), problem());
     for (path, method, summary, parameters) in [
         (
@@ -35,6 +36,12 @@ pub fn document() -> Value {
             &["account", "month", "format"],
         ),
         ("/v1/audit", "get", "who changed what", &["limit", "cursor"]),
+        (
+            "/v1/explain",
+            "post",
+            "why each line item bids on a bid request or does not",
+            &["exchange", "line_item", "limit", "seed"],
+        ),
         ("/v1/openapi.json", "get", "this description", &[]),
         ("/livez", "get", "whether the process runs", &[]),
         ("/readyz", "get", "what is not ready", &[]),
@@ -102,6 +109,17 @@ fn floors() -> [(String, Value); 4] {
             guards,
         ),
     ]
+}
+
+/// What became of the requests, from all that an exchange made to what it billed.
+fn funnel() -> Value {
+    let id =
+        json!({ "name": "id", "in": "path", "required": true, "schema": { "type": "string" } });
+    json!({ "get": {
+        "summary": "what became of requests, by exchange and hour",
+        "parameters": [id, in_query("hours"), in_query("exchange")],
+        "responses": { "200": { "description": "done" }, "default": failed() },
+    } })
 }
 
 fn collection(kind: Kind, name: &str) -> Value {

@@ -1,13 +1,13 @@
 //! Documents as answers show them.
 
+use super::Hooks;
 use super::body::etag;
 use crate::resource::creative::Review;
 use crate::resource::{Advertiser, Campaign, Creative, Kind, LineItem, Resource, Status};
-use crate::serving::{Chain, shown};
+use crate::serving::{Chain, Reason, shown};
 use crate::store::{Filter, Record, StoreError, View};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 /// Most exchanges for which a creative's answer says what serves there.
@@ -15,7 +15,11 @@ const MOST_EXCHANGES: usize = 200;
 
 /// The body of a record: its fields, its id, and what only answers carry. Floors are shown as
 /// the publisher gave them.
-pub(super) fn body(view: &View<'_>, record: &Record, now: Timestamp) -> Result<Value, StoreError> {
+pub(super) fn body(
+    view: &View<'_>,
+    record: &Record,
+    hooks: &dyn Hooks,
+) -> Result<Value, StoreError> {
     let mut body = record.body.clone();
     if record.kind == Kind::Floors {
         return Ok(body);
@@ -28,7 +32,7 @@ pub(super) fn body(view: &View<'_>, record: &Record, now: Timestamp) -> Result<V
     }
     match record.resource()? {
         Resource::LineItem(line_item) => {
-            body["serving"] = serving(view, &record.id, &line_item, now)?;
+            body["serving"] = serving(view, &record.id, &line_item, hooks)?;
         }
         Resource::Creative(creative) => body["serving"] = at_exchanges(view, &creative)?,
         _ => {}
@@ -40,9 +44,9 @@ pub(super) fn body(view: &View<'_>, record: &Record, now: Timestamp) -> Result<V
 pub(super) fn element(
     view: &View<'_>,
     record: &Record,
-    now: Timestamp,
+    hooks: &dyn Hooks,
 ) -> Result<Value, StoreError> {
-    let body = body(view, record, now)?;
+    let body = body(view, record, hooks)?;
     if record.kind != Kind::Floors {
         return Ok(body);
     }
@@ -68,7 +72,7 @@ fn serving(
     view: &View<'_>,
     id: &str,
     line_item: &LineItem,
-    now: Timestamp,
+    hooks: &dyn Hooks,
 ) -> Result<Value, StoreError> {
     let campaign = campaign(view, &line_item.campaign.0)?;
     let advertiser = match &campaign {
@@ -86,7 +90,11 @@ fn serving(
         advertiser: advertiser.as_deref(),
         creatives: creatives.iter().map(|creative| &**creative).collect(),
     };
-    Ok(shown(&chain.reasons(now)))
+    let mut reasons = chain.reasons(hooks.now());
+    if reasons.is_empty() {
+        reasons.extend(hooks.idle(id).map(Reason::Idle));
+    }
+    Ok(shown(&reasons))
 }
 
 /// Which revision of a creative serves at each exchange, and why none does.

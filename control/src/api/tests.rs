@@ -9,6 +9,7 @@ use tower::ServiceExt;
 mod approvals;
 mod errors;
 mod floors;
+mod told;
 mod verbs;
 
 const ADMIN: &str = "operator-secret";
@@ -58,6 +59,36 @@ impl Hooks for Node {
 
     fn floor_feed(&self, publisher: &str) -> Option<Value> {
         (publisher == "pub_n").then(|| json!({ "url": "http://floors.example/" }))
+    }
+
+    fn explain(
+        &self,
+        ask: &Ask<'_>,
+        told: &mut dyn FnMut(&Explained<'_>),
+    ) -> Result<(), NotExplained> {
+        if let Some(name) = ask.exchange {
+            return Err(NotExplained::UnknownExchange(name.to_owned()));
+        }
+        if ask.body == b"{}" {
+            return Err(NotExplained::Malformed("imp: missing".to_owned()));
+        }
+        let verdicts = told::verdicts();
+        let wanted = verdicts
+            .into_iter()
+            .filter(|one| (ask.wanted)(one.line_item));
+        told(&Explained {
+            outcome: Err(bidder::NoBid::BelowFloor),
+            verdicts: wanted.collect(),
+        });
+        Ok(())
+    }
+
+    fn funnel(&self, line_item: &str) -> Vec<FunnelRow> {
+        told::rows(line_item)
+    }
+
+    fn idle(&self, line_item: &str) -> Option<Idle> {
+        (line_item == "li_poor").then_some(Idle::NoBudget)
     }
 
     fn not_ready(&self) -> Vec<String> {
