@@ -55,9 +55,13 @@ impl Buying {
         let scratch = &mut scratch;
         // Two readings of the clock, about 50 ns, around the decision and never inside it.
         let begun = clock::now();
-        let now = (clock::unix_ms(), seed);
-        let decided = bidder::decide(body, &state, runtime, scratch, now, out);
+        let now_ms = clock::unix_ms();
+        let decided = bidder::decide(body, &state, runtime, scratch, (now_ms, seed), out);
         node.telemetry.bid.latency.record(clock::now() - begun);
+        if !matches!(decided, Err(Outcome::Malformed(_))) {
+            let sample = &snapshot.hour.sample;
+            sample.show(&exchange.id, now_ms, body, seed);
+        }
         if let Ok(decided) = &decided {
             node.telemetry.bids.increment(u64::from(decided.bids));
         }
@@ -119,7 +123,7 @@ fn runtime<'s>(node: &'s Node, snapshot: &'s Snapshot) -> Runtime<'s> {
         book: &snapshot.purse.book,
         caps: &node.caps,
         epoch: snapshot.purse.epoch,
-        funnel: Some(&snapshot.funnel),
+        funnel: Some(&snapshot.hour.funnel),
     }
 }
 

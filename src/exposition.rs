@@ -113,7 +113,7 @@ fn bidder(node: &Node) {
     let (contended, full) = node.caps.held_back();
     counter!("gavel_caps_held_back_total", "reason" => "contended").absolute(contended);
     counter!("gavel_caps_held_back_total", "reason" => "full").absolute(full);
-    counter!("gavel_funnel_dropped_total").absolute(node.funnels.dropped());
+    counter!("gavel_funnel_dropped_total").absolute(node.hours.dropped());
     gauge!("gavel_caps_entries").set(node.caps.entries() as f64);
     let snapshot = node.snapshot.load();
     gauge!("gavel_line_items_active").set(snapshot.plan.active_line_items() as f64);

@@ -3,7 +3,7 @@
 use crate::clock;
 use crate::config::Settings;
 use crate::floors::Feeds;
-use crate::funnels::Funnels;
+use crate::hours::Hours;
 use crate::keys;
 use crate::purse::Purse;
 use crate::resources;
@@ -63,8 +63,8 @@ pub struct Node {
     pub links: Links,
     /// What is known of categories.
     pub taxonomies: Taxonomies,
-    /// What became of line items, hour by hour.
-    pub funnels: Funnels,
+    /// A day of traffic, hour by hour.
+    pub hours: Hours,
     /// Somebody asks that everything be read again: resources, audience, rates, price keys.
     pub reread: AtomicBool,
     published: AtomicBool,
@@ -127,9 +127,9 @@ impl Node {
         let journal = settings.storage.join("notices.sqlite");
         let journal = Journal::open(&journal, settings.notices_kept)
             .with_context(|| journal.display().to_string())?;
-        let hour = clock::unix_s() / 3_600;
-        let funnels = Funnels::new(hour);
-        let snapshot = Snapshot::empty(purse, geo, funnels.turn(hour));
+        let now_s = clock::unix_s();
+        let hours = Hours::new(now_s);
+        let snapshot = Snapshot::empty(purse, geo, hours.turn(now_s / 3_600));
         let telemetry = Telemetry::install();
         crate::exposition::describe();
         let node = Node {
@@ -145,7 +145,7 @@ impl Node {
             outbox,
             counters,
             floor_feeds: Feeds::default(),
-            funnels,
+            hours,
             resources: Arc::new(resources),
             _lock: lock,
             reread: AtomicBool::new(false),

@@ -359,7 +359,7 @@ impl Publisher {
             exchanges: Arc::clone(&self.state.exchanges),
             rates: Arc::clone(&self.state.rates),
             purse: self.state.purse.clone(),
-            funnel: self.node.funnels.turn(clock::unix_s() / 3_600),
+            hour: self.node.hours.turn(clock::unix_s() / 3_600),
         };
         drop(before);
         self.retired.push(self.node.publish(Arc::new(next)));

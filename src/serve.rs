@@ -13,7 +13,9 @@ use anyhow::{Context, Result, bail};
 use bidder::decide::Explained;
 use bidder::funnel::{Counts, FunnelKey, Stage};
 use bidder::{Catalog, Idle};
-use control::api::{Ask, Format, FunnelRow, Hooks, NotExplained, Settings as ApiSettings};
+use control::api::{
+    Ask, Draft, Forecast, Format, FunnelRow, Hooks, NotExplained, Settings as ApiSettings,
+};
 use control::fault::Fault;
 use exchange::link::notice::{self, Inbox, Journal, Post};
 use jiff::Timestamp;
@@ -126,16 +128,20 @@ impl Hooks for NodeHooks {
         Ok(())
     }
 
+    fn forecast(&self, draft: Draft) -> Result<Forecast, String> {
+        crate::forecast::forecast(&self.node, draft)
+    }
+
     fn funnel(&self, line_item: &str) -> Vec<FunnelRow> {
         let node = &self.node;
         let mut rows = Vec::new();
         for exchange in node.snapshot.load().exchanges.keys() {
             let asked: HashMap<u32, Counts> = node
-                .funnels
+                .hours
                 .read(FunnelKey::exchange(exchange))
                 .into_iter()
                 .collect();
-            let counted = node.funnels.read(FunnelKey::new(line_item, exchange));
+            let counted = node.hours.read(FunnelKey::new(line_item, exchange));
             let counted: HashMap<u32, Counts> = counted.into_iter().collect();
             rows.extend(asked.iter().map(|(hour, asked)| FunnelRow {
                 hour: *hour,

@@ -2,8 +2,9 @@
 //! sees one state of everything.
 
 use crate::audience::Audience;
+use crate::hours::Hour;
 use crate::purse::Purse;
-use bidder::{Catalog, Exchange, Funnel, Plan};
+use bidder::{Catalog, Exchange, Plan};
 use exchange::Market;
 use exchange::enrich::GeoDatabase;
 use ledger::{Currency, RateTable};
@@ -29,12 +30,12 @@ pub struct Snapshot {
     /// What may be spent; the catalog's budgets are places in it.
     pub purse: Purse,
     /// Where it is counted what becomes of line items.
-    pub funnel: Arc<Funnel>,
+    pub hour: Arc<Hour>,
 }
 
 impl Snapshot {
     /// Nothing is sold and nobody buys.
-    pub fn empty(purse: Purse, geo: Option<Arc<GeoDatabase>>, funnel: Arc<Funnel>) -> Self {
+    pub fn empty(purse: Purse, geo: Option<Arc<GeoDatabase>>, hour: Arc<Hour>) -> Self {
         let rates = Arc::new(RateTable::new(Currency(*b"EUR"), &[], ""));
         let market = Market::compile(
             exchange::catalog::Catalog::default(),
@@ -53,7 +54,7 @@ impl Snapshot {
             exchanges: Arc::default(),
             rates,
             purse,
-            funnel,
+            hour,
         }
     }
 }

@@ -7,7 +7,7 @@ use bidder::catalog::{
     Input, LineItem, Missing, Pacing, Rule, Strategy, Subject, Targeting, Value,
 };
 use bidder::plan::{CampaignDay, LocalTime, Tick};
-use bidder::{Exchange, FrequencyCaps, Links, Pacers, Plan, Runtime, Snapshot};
+use bidder::{Exchange, FrequencyCaps, Funnel, Links, Pacers, Plan, Runtime, Snapshot};
 use ledger::token::Signer;
 use ledger::{Book, BudgetPath, BudgetSlot, Cpm, Currency, Draws, Micros, Reservations};
 use load_tests::corpus::{self, Kind, Options, Random, User};
@@ -53,6 +53,7 @@ pub(crate) struct Market {
     reservations: Reservations,
     book: Book,
     caps: FrequencyCaps,
+    funnel: Funnel,
     one: LineItem,
 }
 
@@ -73,6 +74,7 @@ impl Market {
             reservations: Reservations::new(16 * 1024),
             book,
             caps: FrequencyCaps::new(4_000_000),
+            funnel: Funnel::new(0, 32_768),
             one,
         }
     }
@@ -112,7 +114,7 @@ impl Market {
             book: &self.book,
             caps: &self.caps,
             epoch: 1,
-            funnel: None,
+            funnel: Some(&self.funnel),
         }
     }
 

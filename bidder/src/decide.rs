@@ -9,7 +9,7 @@ mod explain;
 mod offers;
 pub(crate) mod watch;
 
-pub use explain::{Explained, Price, Step, Verdict, explain};
+pub use explain::{Explained, Price, Step, Taken, Verdict, explain, rehearse, taken};
 pub(crate) use offers::{Auction, Place};
 
 use crate::bits::Ones;

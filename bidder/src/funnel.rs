@@ -87,7 +87,7 @@ impl FunnelKey {
         Self::of(line_item_key(line_item), exchange_key(exchange))
     }
 
-    /// An exchange itself.
+    /// An exchange itself: what it asked, and the bids, wins and bills of all line items there.
     pub fn exchange(exchange: &str) -> Self {
         Self::of(0, exchange_key(exchange))
     }
@@ -249,6 +249,9 @@ impl Watch for Counting<'_> {
         }
         if let Some(offer) = best {
             self.count(offer.item, Stage::Bid, 1);
+            if let Some(funnel) = self.funnel {
+                funnel.count(FunnelKey::of(0, self.exchange), Stage::Bid, 1);
+            }
         }
     }
 }

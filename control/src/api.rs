@@ -7,6 +7,7 @@
 mod body;
 mod collection;
 mod explain;
+mod forecast;
 mod format;
 mod funnel;
 mod item;
@@ -18,6 +19,7 @@ mod system;
 mod versions;
 
 pub use explain::{Ask, NotExplained};
+pub use forecast::{Band, Draft, Forecast};
 pub use format::{Format, NoFormat};
 pub use funnel::{FunnelRow, HOURS as FUNNEL_HOURS};
 pub use merge::merge_patch;
@@ -79,6 +81,12 @@ pub trait Hooks: Send + Sync + 'static {
         ask: &Ask<'_>,
         told: &mut dyn FnMut(&Explained<'_>),
     ) -> Result<(), NotExplained>;
+
+    /// What a draft would get in a day, from the traffic of the last one.
+    ///
+    /// # Errors
+    /// Why there is no forecast.
+    fn forecast(&self, draft: Draft) -> Result<Forecast, String>;
 
     /// What became of a line item, by exchange and hour, in any order.
     fn funnel(&self, line_item: &str) -> Vec<FunnelRow>;
@@ -142,6 +150,7 @@ pub fn router(store: Arc<Store>, hooks: Arc<dyn Hooks>, settings: Settings) -> R
         )
         .route("/v1/line_items/{id}/funnel", get(funnel::show))
         .route("/v1/explain", post(explain::explain))
+        .route("/v1/forecast", post(forecast::forecast))
         .route("/v1/reload", post(system::reload))
         .route("/v1/statements", get(system::statement))
         .route("/v1/audit", get(system::audit))

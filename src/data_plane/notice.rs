@@ -141,8 +141,9 @@ fn tell(node: &Node, claims: &Claims<'_>, told: (event::Kind, &Outcome)) {
         }
         _ => return,
     };
-    let key = FunnelKey::new(claims.line_item, claims.exchange);
-    node.snapshot.load().funnel.count(key, stage, 1);
+    let funnel = &node.snapshot.load().hour.funnel;
+    funnel.count(FunnelKey::new(claims.line_item, claims.exchange), stage, 1);
+    funnel.count(FunnelKey::exchange(claims.exchange), stage, 1);
 }
 
 /// Does something to the reservation of a bid, where it is one of this run of the node.

@@ -185,3 +185,50 @@ fn a_line_item_without_a_budget_says_so_in_its_status() {
     assert_eq!(answer["outcome"]["reason"], "nothing_active");
     assert_eq!(step(&answer, "li_it")["rule"], "no_budget_left");
 }
+
+#[test]
+fn a_draft_is_forecast_from_the_traffic_that_was_seen() {
+    let node = Node::start(&market(), "");
+    let draft = |cpm: &str, country: &str| {
+        let draft = json!({"campaign": "cmp_it", "name": "D", "bid": {"max_cpm": cpm},
+            "creatives": ["cr_it"], "targeting": {"geo": [country]}});
+        node.api("POST", "/v1/forecast", &draft.to_string())
+    };
+    let nothing = draft("2.50", "FRA");
+    assert_eq!(nothing.status, 503, "{nothing:?}");
+    eventually("a bid", || bid(&node, &request("warm")).status == 200);
+    for at in 0..30 {
+        assert_eq!(bid(&node, &request(&format!("f{at}"))).status, 200);
+    }
+    let dear = draft("2.50", "FRA");
+    assert_eq!(dear.status, 200, "{dear:?}");
+    let dear = dear.json();
+    let seen = dear["sample"]["requests"].as_u64().unwrap();
+    assert!(seen >= 31 && dear["sample"]["looked_at"] == seen, "{dear}");
+    let likely = |answer: &Value, name: &str| answer[name]["likely"].as_u64().unwrap();
+    assert!(likely(&dear, "avails") > seen, "a day is longer: {dear}");
+    // Every request was looked at: all that can be bid on is known.
+    assert_eq!(dear["avails"], dear["bids"]);
+    assert_eq!(dear["avails"]["low"], dear["avails"]["high"]);
+    assert!(
+        likely(&dear, "wins") < likely(&dear, "bids"),
+        "none was billed: {dear}"
+    );
+    // Another line item bids 2.00.
+    let cheap = draft("1.50", "FRA").json();
+    assert_eq!(likely(&cheap, "offers"), likely(&cheap, "avails"));
+    assert_eq!(likely(&cheap, "bids"), 0);
+    assert_eq!(cheap["stopped"]["outbid"], cheap["offers"]["likely"]);
+    let elsewhere = draft("2.50", "DEU").json();
+    assert_eq!(likely(&elsewhere, "avails"), 0);
+    assert!(
+        elsewhere["stopped"]["geo"].as_u64().unwrap() > 0,
+        "{elsewhere}"
+    );
+    let listed = node.api("GET", "/v1/line_items", "").json();
+    assert_eq!(
+        listed["items"].as_array().unwrap().len(),
+        5,
+        "nothing was kept"
+    );
+}

@@ -6,110 +6,21 @@
 //! items, and it allocates.
 
 mod detail;
+mod verdict;
+
+pub use verdict::{Explained, Price, Step, Taken, Verdict};
 
 use super::watch::Watch;
-use super::{Auction, Decided, DecisionScratch, Place, Snapshot, buy, holder, intake, read};
-use crate::catalog::{Catalog, Dimension, PodPosition, Subject};
+use super::{Auction, DecisionScratch, Place, Snapshot, Work, buy, holder, intake, read};
+use crate::NoBid;
+use crate::catalog::{Catalog, Dimension, PodPosition};
 use crate::index::SLOT;
 use crate::intake::{Call, Features};
 use crate::permit::Rules;
 use crate::reserve::{self, Holder, Offer, Runtime};
-use crate::{Idle, NoBid};
 use detail::Facts;
-use ledger::{Cpm, Currency};
-use openrtb::Fault;
+use openrtb::{BidRequest, Fault, Flag};
 use std::collections::{BTreeMap, HashMap, HashSet};
-
-/// What became of a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Explained<'s> {
-    /// What the bidder answers.
-    pub outcome: Result<Decided, NoBid>,
-    /// What became of each line item on each imp: in the order of the imps, and within an imp in
-    /// that of the catalog, which is by currency and price.
-    pub verdicts: Vec<Verdict<'s>>,
-}
-
-/// What became of a line item on an imp.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict<'s> {
-    /// Its id.
-    pub line_item: &'s str,
-    /// Place of the imp in the request.
-    pub imp: u32,
-    /// How far it came.
-    pub step: Step<'s>,
-}
-
-/// How far a line item came: the first rule that stopped it, or its bid.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step<'s> {
-    /// It bids on nothing now.
-    Idle(Idle),
-    /// The first rule of its targeting, in the order of the dimensions, that does not hold.
-    NotTargeted {
-        /// What the rule is about.
-        subject: Subject,
-        /// What it wants, where it is not the rule that says so: formats and sizes are those of
-        /// the creatives too.
-        wanted: Option<String>,
-        /// What the request says about it; nothing where it does not say.
-        seen: Vec<String>,
-    },
-    /// A rule of the exchange, a cap, pacing or a budget.
-    Stopped {
-        /// Which one.
-        reason: NoBid,
-        /// What it takes.
-        wanted: String,
-        /// What there is.
-        seen: String,
-    },
-    /// It made an offer and a dearer one was taken, or an equal one by lot.
-    Outbid {
-        /// Its offer.
-        price: Price<'s>,
-        /// The line item that bids instead, where it may be told.
-        by: Option<&'s str>,
-    },
-    /// It bids.
-    Bid(Price<'s>),
-}
-
-impl Step<'_> {
-    /// The reason as a response would tell it; `None` where an offer was made.
-    pub fn no_bid(&self) -> Option<NoBid> {
-        match self {
-            Step::Idle(_) => Some(NoBid::NothingActive),
-            Step::NotTargeted { .. } => Some(NoBid::NotTargeted),
-            Step::Stopped { reason, .. } => Some(*reason),
-            Step::Outbid { .. } | Step::Bid(_) => None,
-        }
-    }
-}
-
-/// The price of an offer, step by step, per thousand in the advertiser's currency.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Price<'s> {
-    /// The creative.
-    pub creative: &'s str,
-    /// Place of the deal in the imp; `None` in the open auction.
-    pub deal: Option<u32>,
-    /// The advertiser's currency.
-    pub currency: Currency,
-    /// The most that the line item bids.
-    pub max_cpm: Cpm,
-    /// What the impression is worth to it.
-    pub value: Cpm,
-    /// The value times the pacer's multiplier.
-    pub paced: Cpm,
-    /// The least that is taken: of the deal, else of the media, else of the imp.
-    pub floor: Cpm,
-    /// What is bid.
-    pub price: Cpm,
-    /// The price in the currency in which offers are compared.
-    pub rank: Cpm,
-}
 
 /// Explains the decision on the bytes of a request at `now_ms` (unix milliseconds) for the line
 /// items that `wanted` picks by their ids. The same `seed` draws the same lots.
@@ -128,36 +39,91 @@ pub fn explain<'s>(
 ) -> Result<Explained<'s>, Fault> {
     let DecisionScratch { decode, work } = scratch;
     let request = intake::decode(decode, body, snapshot.limits)?;
+    let numbered = (0..).zip(&snapshot.catalog.items);
+    let picked = numbered.filter(|(_, item)| wanted(&item.id));
+    let items = picked.map(|(at, _)| at).collect();
+    let now = (now_ms, seed);
+    Ok(watched(&request, (snapshot, runtime), work, now, items))
+}
+
+/// Explains the decision for every line item as if the request were a test: leases and caps are
+/// not even asked. For requests of the past, which take nothing from anybody now.
+///
+/// # Errors
+/// Not a request that can be read.
+pub fn rehearse<'s>(
+    body: &[u8],
+    snapshot: &Snapshot<'s>,
+    runtime: Runtime<'_>,
+    scratch: &mut DecisionScratch,
+    now: (i64, u64),
+) -> Result<Explained<'s>, Fault> {
+    let all = (0..snapshot.catalog.items.len() as u32).collect();
+    as_test(body, (snapshot, runtime), scratch, now, all)
+}
+
+/// The offers that would be taken if the request were a test. Costs what a decision does.
+///
+/// # Errors
+/// Not a request that can be read.
+pub fn taken(
+    body: &[u8],
+    snapshot: &Snapshot<'_>,
+    runtime: Runtime<'_>,
+    scratch: &mut DecisionScratch,
+    now: (i64, u64),
+) -> Result<Vec<Taken>, Fault> {
+    let explained = as_test(body, (snapshot, runtime), scratch, now, Vec::new());
+    explained.map(|explained| explained.taken)
+}
+
+fn as_test<'s>(
+    body: &[u8],
+    surroundings: (&Snapshot<'s>, Runtime<'_>),
+    scratch: &mut DecisionScratch,
+    now: (i64, u64),
+    items: Vec<u32>,
+) -> Result<Explained<'s>, Fault> {
+    let DecisionScratch { decode, work } = scratch;
+    let mut request = intake::decode(decode, body, surroundings.0.limits)?;
+    request.test = Some(Flag(1));
+    Ok(watched(&request, surroundings, work, now, items))
+}
+
+fn watched<'s>(
+    request: &BidRequest<'_>,
+    (snapshot, runtime): (&Snapshot<'s>, Runtime<'_>),
+    work: &mut Work,
+    (now_ms, seed): (i64, u64),
+    items: Vec<u32>,
+) -> Explained<'s> {
     let catalog = snapshot.catalog;
-    let numbered = (0..).zip(&catalog.items);
     let mut explainer = Explainer {
         snapshot: *snapshot,
         runtime,
         call: Call {
-            request: &request,
+            request,
             exchange: &snapshot.exchange.id,
             now_ms,
         },
-        items: numbered
-            .filter(|(_, item)| wanted(&item.id))
-            .map(|(at, _)| at)
-            .collect(),
+        items,
         noted: HashMap::new(),
         visited: HashSet::new(),
         steps: BTreeMap::new(),
+        taken: Vec::new(),
     };
     work.winners.clear();
     let mut out = Vec::new();
     let now = (now_ms, seed);
     let outcome = buy(
-        &request,
+        request,
         (snapshot, runtime),
         work,
         now,
         &mut explainer,
         &mut out,
     );
-    let holder = holder(&request, snapshot, work, now_ms);
+    let holder = holder(request, snapshot, work, now_ms);
     for winner in &work.winners {
         if let Some(id) = winner.reservation {
             reserve::undo(&catalog.items[winner.item as usize], id, holder, runtime);
@@ -165,13 +131,15 @@ pub fn explain<'s>(
     }
     if explainer.visited.is_empty() {
         // It may have ended before anything was read.
-        read(&request, snapshot, work, now_ms);
+        read(request, snapshot, work, now_ms);
     }
     explainer.rest(&work.features, outcome.err());
-    Ok(Explained {
+    let taken = std::mem::take(&mut explainer.taken);
+    Explained {
         outcome,
         verdicts: explainer.verdicts(),
-    })
+        taken,
+    }
 }
 
 /// Listens to a decision.
@@ -179,7 +147,7 @@ struct Explainer<'x, 's, 'a> {
     snapshot: Snapshot<'s>,
     runtime: Runtime<'x>,
     call: Call<'x, 'a>,
-    /// Who is explained.
+    /// Who is explained, in the order of the catalog.
     items: Vec<u32>,
     /// What stopped those who had a turn on the imp.
     noted: HashMap<u32, NoBid>,
@@ -187,6 +155,7 @@ struct Explainer<'x, 's, 'a> {
     visited: HashSet<u32>,
     /// By imp and line item.
     steps: BTreeMap<(u32, u32), Step<'s>>,
+    taken: Vec<Taken>,
 }
 
 impl Watch for Explainer<'_, '_, '_> {
@@ -226,6 +195,11 @@ impl Watch for Explainer<'_, '_, '_> {
                 self.steps.insert(at, step);
             }
         }
+        self.taken.extend(best.map(|offer| Taken {
+            imp: place.at,
+            rank: offer.rank,
+            currency: auction.currency.of(),
+        }));
         self.noted.clear();
         self.visited.insert(place.at);
     }
@@ -274,16 +248,16 @@ impl<'s> Explainer<'_, 's, '_> {
     ) -> Step<'s> {
         let taken = best.filter(|offer| offer.item == item);
         if let Some(offer) = taken {
-            return Step::Bid(self.price(offer));
+            return Step::Bid(self.price(offer, auction));
         }
         let own = left.iter().find(|offer| offer.item == item).copied();
         let offer = own.map_or_else(|| auction.look_at(place, item), Ok);
         match (offer, best) {
             (Ok(offer), Some(best)) => {
-                let by = self.items.contains(&best.item);
+                let by = self.items.binary_search(&best.item).is_ok();
                 let by = by.then(|| &*self.catalog().items[best.item as usize].id);
                 Step::Outbid {
-                    price: self.price(&offer),
+                    price: self.price(&offer, auction),
                     by,
                 }
             }
@@ -293,7 +267,7 @@ impl<'s> Explainer<'_, 's, '_> {
         }
     }
 
-    fn price(&self, offer: &Offer) -> Price<'s> {
+    fn price(&self, offer: &Offer, auction: &Auction<'_, '_, '_>) -> Price<'s> {
         let catalog = self.catalog();
         let item = &catalog.items[offer.item as usize];
         Price {
@@ -306,6 +280,7 @@ impl<'s> Explainer<'_, 's, '_> {
             floor: offer.steps.floor,
             price: offer.price,
             rank: offer.rank,
+            compared_in: auction.currency.of(),
         }
     }
 

@@ -359,6 +359,11 @@ impl Comparison {
         self.settled = Some(winner);
     }
 
+    /// The currency in which offers are compared.
+    pub(super) fn of(self) -> Currency {
+        self.of
+    }
+
     pub(super) fn of_response(self) -> Currency {
         self.settled.unwrap_or(self.of)
     }

@@ -266,5 +266,6 @@ fn steps(price: &Price<'_>) -> Value {
         "floor": price.floor.to_string(),
         "price": price.price.to_string(),
         "compared": price.rank.to_string(),
+        "compared_in": price.compared_in.code(),
     })
 }

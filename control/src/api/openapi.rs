@@ -42,6 +42,12 @@ pub fn document() -> Value {
             "why each line item bids on a bid request or does not",
             &["exchange", "line_item", "limit", "seed"],
         ),
+        (
+            "/v1/forecast",
+            "post",
+            "what a draft of a line item would get in a day",
+            &[],
+        ),
         ("/v1/openapi.json", "get", "this description", &[]),
         ("/livez", "get", "whether the process runs", &[]),
         ("/readyz", "get", "what is not ready", &[]),

@@ -79,8 +79,13 @@ impl Hooks for Node {
         told(&Explained {
             outcome: Err(bidder::NoBid::BelowFloor),
             verdicts: wanted.collect(),
+            taken: Vec::new(),
         });
         Ok(())
+    }
+
+    fn forecast(&self, draft: Draft) -> Result<Forecast, String> {
+        told::forecast(&draft)
     }
 
     fn funnel(&self, line_item: &str) -> Vec<FunnelRow> {

@@ -1,7 +1,9 @@
 use super::*;
+use crate::Idle;
 use crate::catalog::{Dimension, Hours, LineItem, Missing, Rule, Value as Wanted};
 use crate::decide::{Outcome, decide};
 use crate::sample::{NOW_MS, World, line_item};
+use ledger::Cpm;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

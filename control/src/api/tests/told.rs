@@ -19,6 +19,7 @@ pub(super) fn verdicts() -> Vec<Verdict<'static>> {
         floor: Cpm(1_500_000),
         price: Cpm(2_000_000),
         rank: Cpm(2_200_000),
+        compared_in: Currency(*b"USD"),
     };
     let not_targeted = |dimension: Dimension| Step::NotTargeted {
         subject: Subject::Of(dimension),
@@ -75,6 +76,91 @@ pub(super) fn rows(line_item: &str) -> Vec<FunnelRow> {
         row(NOON - 2, "x", funnel.read(key)),
         row(NOON, "y", funnel::Counts::default()),
     ]
+}
+
+/// A draft of 9.00 finds a node that has seen nothing yet.
+pub(super) fn forecast(draft: &Draft) -> Result<Forecast, String> {
+    let [only] = &draft.compiled.bidder.line_items[..] else {
+        panic!("a draft is alone: {:?}", draft.compiled.bidder.line_items);
+    };
+    assert_eq!((&only.id, only.campaign.as_str()), (&draft.id, "cmp_a"));
+    assert_eq!(draft.compiled.bidder.creatives.len(), 1);
+    if only.max_cpm == Cpm(9_000_000) {
+        return Err("no exchange has asked yet".to_owned());
+    }
+    let band = |likely: f64| Band {
+        low: likely * 0.5,
+        likely,
+        high: likely * 2.0,
+    };
+    Ok(Forecast {
+        requests: 4_000,
+        sampled: 256,
+        seconds: 3_600,
+        avails: band(900.0),
+        wins: band(90.4),
+        spend: band(12_345_678.0),
+        stopped: [("geo".to_owned(), 3_100.4)].into(),
+        ..Forecast::default()
+    })
+}
+
+#[tokio::test]
+async fn a_draft_is_forecast_and_not_kept() {
+    let api = Fixture::new();
+    api.buyer("a").await;
+    let before = api.changes();
+    let campaign = json!({"start": "2027-01-01T00:00:00Z", "status": "paused",
+        "budget": {"total": "1000", "daily": "10"}});
+    let patched = api.admin("PATCH", "/v1/campaigns/cmp_a", &campaign).await;
+    assert_eq!(patched.status, 200, "{}", patched.body);
+    let draft = |cpm: &str| {
+        json!({"campaign": "cmp_a", "name": "D", "bid": {"max_cpm": cpm},
+            "creatives": ["cr_a"], "targeting": {"geo": ["FRA"]}})
+    };
+    let key = api.key("advertiser", &["adv_a"]).await;
+    let answer = api
+        .as_key(&key, "POST", "/v1/forecast", &draft("2.50"))
+        .await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(
+        answer.body["avails"],
+        json!({"low": 450, "likely": 900, "high": 1800})
+    );
+    assert_eq!(answer.body["wins"]["likely"], 90);
+    let spend = json!({"low": "6.172839", "likely": "10.00", "high": "10.00", "currency": "EUR"});
+    assert_eq!(answer.body["spend"], spend);
+    assert_eq!(answer.body["limited_by_daily_budget"], true);
+    assert_eq!(answer.body["stopped"], json!({"geo": 3100}));
+    let listed = api.admin("GET", "/v1/line_items", &Value::Null).await;
+    assert_eq!(listed.body["items"].as_array().unwrap().len(), 1);
+    assert_eq!(api.changes(), before + 2, "the campaign and the key alone");
+
+    let nothing = api.admin("POST", "/v1/forecast", &draft("9")).await;
+    assert_eq!(
+        (nothing.status, &nothing.body["detail"]),
+        (503, &json!("no exchange has asked yet"))
+    );
+    let mut wrong = draft("2.50");
+    wrong["targeting"] = json!({"geo": ["XXX"]});
+    wrong["id"] = json!("li_mine");
+    let refused = api.admin("POST", "/v1/forecast", &wrong).await;
+    assert_eq!((refused.status, refused.pointers()), (422, vec!["/id"]));
+    wrong["id"] = Value::Null;
+    let refused = api.admin("POST", "/v1/forecast", &wrong).await;
+    assert_eq!(
+        (refused.status, refused.pointers()),
+        (422, vec!["/targeting/geo/0"])
+    );
+    let mut narrow = draft("2.50");
+    narrow["targeting"] = json!({"sizes": ["728x90"]});
+    let refused = api.admin("POST", "/v1/forecast", &narrow).await;
+    assert_eq!(refused.status, 422, "{}", refused.body);
+    let viewer = api.key("viewer", &["adv_a"]).await;
+    let refused = api
+        .as_key(&viewer, "POST", "/v1/forecast", &draft("2.50"))
+        .await;
+    assert_eq!(refused.status, 403);
 }
 
 #[tokio::test]
