@@ -24,4 +24,5 @@ mod notices;
 mod open_sales;
 mod partners;
 mod statements;
+mod targeting;
 mod transport;
