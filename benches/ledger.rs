@@ -14,8 +14,8 @@ use ledger::event::Kind;
 use ledger::store::{Budget, Funding, SqliteStore, Store};
 use ledger::token::{Claims, Purpose, Sale, Side, Signer, idempotency_key};
 use ledger::{
-    Book, BudgetPath, BudgetSlot, Cpm, Currency, Day, Draws, Event, Micros, ReservationId,
-    Reservations,
+    Book, BudgetPath, BudgetSlot, Cpm, Currency, Day, Draws, Event, Exposure, Micros,
+    ReservationId, Reservations,
 };
 use load_tests::corpus::Random;
 use std::hint::black_box;
@@ -103,7 +103,11 @@ fn claims(line_item: &str, number: u64) -> Claims<'_> {
             campaign: true,
             advertiser: false,
         },
-        user: 0x1234_5678_9abc_def0,
+        exposure: Exposure {
+            user: 0x1234_5678_9abc_def0,
+            household: 0,
+            scopes: [0x0100_1234, 0, 0, 0],
+        },
         exchange: "demo",
         seat: "adv_00000042",
         advertiser: "adv_00000042",

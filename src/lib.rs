@@ -4,6 +4,7 @@
 pub mod apply;
 pub mod audience;
 pub mod buying;
+mod caps;
 pub mod check;
 pub mod clock;
 pub mod config;

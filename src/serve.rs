@@ -1,5 +1,6 @@
 //! `gavel serve`: starts the threads of a node, waits, and stops them in order.
 
+use crate::caps;
 use crate::clock;
 use crate::config::Settings;
 use crate::keys;
@@ -148,6 +149,8 @@ impl Serving {
         threads.push(spawn("floors", move || {
             crate::floors::run(&fetcher, &stop);
         })?);
+        let (stop, counting) = (shutdown.clone(), Arc::clone(&node));
+        threads.push(spawn("caps", move || caps::keep(&counting, &stop, report))?);
         let hooks = Arc::new(NodeHooks {
             node: Arc::clone(&node),
             wake,
@@ -202,6 +205,9 @@ impl Serving {
         let _ = self.notices.join();
         self.node.writer.stop();
         let _ = self.ledger.join();
+        if let Err(error) = caps::save(&self.node, true) {
+            report(&error);
+        }
     }
 }
 

@@ -194,7 +194,7 @@ fn buy(
         .read(request, snapshot.catalog, snapshot.exchange)?;
     let now_s = u32::try_from(now_ms / 1_000).unwrap_or_default();
     let holder = Holder {
-        user: work.features.user(),
+        people: runtime.caps.identity().people(request, snapshot.seed),
         now_s,
         expires_at: now_s.saturating_add(snapshot.exchange.reservation_s),
         test: request.test.is_some_and(Flag::is_set),
@@ -236,7 +236,7 @@ fn buy(
     let bids = work.winners.len() as u32;
     let terms = Terms {
         currency: progress.currency.of_response(),
-        user: holder.user.map_or(0, |user| user.0),
+        people: holder.people,
         expires_at: holder.expires_at,
         epoch: runtime.epoch,
         draw,
@@ -323,7 +323,7 @@ fn award(
         rules,
         ..
     } = work;
-    let (currency, user) = (progress.currency, holder.user);
+    let currency = progress.currency;
     let company = Company {
         request: place.spot.request,
         catalog,
@@ -338,7 +338,7 @@ fn award(
         features,
         currency,
         draw,
-        user,
+        holder,
     };
     let candidates = match only {
         Some(range) => Candidates::InOrder(Ones::new(&selection.words, range)),
@@ -354,7 +354,7 @@ fn award(
     let more = |offers: &mut Vec<Offer>, closest: &mut Closest| {
         *looked_at += auction.look(place, &mut left, offers, closest);
     };
-    let shared = (catalog, snapshot.plan, runtime);
+    let shared = (catalog, runtime);
     let best = reserve::best(offers, more, holder, shared, refusals, closest);
     let (offer, reservation) = best.ok_or(closest.reason())?;
     let own = catalog.items[offer.item as usize].currency;

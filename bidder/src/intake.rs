@@ -128,11 +128,6 @@ impl Features {
         self.segments.dropped() > 0
     }
 
-    /// The key under which impressions of the user are counted.
-    pub(crate) fn user(&self) -> Option<UserKey> {
-        self.keys.first().copied()
-    }
-
     /// Reads a request.
     pub(crate) fn read(
         &mut self,

@@ -191,6 +191,7 @@ pub fn event(
     Ok(Event {
         cpm,
         reason: reason.unwrap_or_default(),
+        held_until: exchange.reservation_expiry(claims),
         ..event
     })
 }
@@ -224,7 +225,7 @@ fn clearing_price(
 mod tests {
     use super::*;
     use ledger::token::Sale;
-    use ledger::{Day, Draws, ReservationId};
+    use ledger::{Day, Draws, Exposure, ReservationId};
 
     fn claims() -> Claims<'static> {
         Claims {
@@ -240,7 +241,7 @@ mod tests {
                 campaign: true,
                 ..Draws::default()
             },
-            user: 0,
+            exposure: Exposure::default(),
             sale: Sale::default(),
             exchange: "demo",
             seat: "acme",

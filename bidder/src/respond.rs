@@ -10,10 +10,11 @@ use crate::decide::Snapshot;
 use crate::dimension::inventory::publisher_of;
 use crate::draw::{Draw, Subject};
 use crate::exchange::{Billable, Links, SeatUse};
+use crate::frequency::People;
 use crate::markup::Hole;
 use crate::reserve::Form;
 use ledger::token::{Claims, Purpose, Sale, Side, idempotency_key};
-use ledger::{Cpm, Currency, Day, ReservationId};
+use ledger::{Cpm, Currency, Day, Exposure, ReservationId};
 use openrtb::encode::Object;
 use openrtb::list::SlotInPod;
 use openrtb::native::NativeRequest;
@@ -57,7 +58,7 @@ pub(crate) struct Tokens {
 #[derive(Clone, Copy)]
 pub(crate) struct Terms {
     pub(crate) currency: Currency,
-    pub(crate) user: u64,
+    pub(crate) people: People,
     /// Unix seconds.
     pub(crate) expires_at: u32,
     pub(crate) epoch: u32,
@@ -282,8 +283,13 @@ fn sign(
         currency: terms.currency.0,
         day: Day(snapshot.plan.day(item.advertiser)),
         draws: item.draws,
-        // Nobody counts what has no cap.
-        user: item.daily_cap.map_or(0, |_| terms.user),
+        // A test is shown to nobody.
+        exposure: if terms.test {
+            Exposure::default()
+        } else {
+            let rules = item.frequency.iter().chain(&creative.frequency);
+            terms.people.exposure(rules)
+        },
         sale: Sale::default(),
         exchange,
         seat: seat(snapshot, item),

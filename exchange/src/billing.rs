@@ -42,7 +42,7 @@ pub fn sale(claims: &Claims<'_>, now_ms: i64) -> Result<Event, NotASale> {
 mod tests {
     use super::*;
     use ledger::token::Sale;
-    use ledger::{Cpm, Day, Draws};
+    use ledger::{Cpm, Day, Draws, Exposure};
 
     fn claims() -> Claims<'static> {
         Claims {
@@ -54,7 +54,7 @@ mod tests {
             currency: *b"EUR",
             day: Day(0),
             draws: Draws::default(),
-            user: 0,
+            exposure: Exposure::default(),
             sale: Sale {
                 share_ppm: 850_000,
                 allow_private: false,

@@ -15,7 +15,7 @@ use crate::price::to_wire;
 use crate::screen::{Loss, Offer};
 use bumpalo::Bump;
 use ledger::token::{Claims, Purpose, Sale, Side, Signer, idempotency_key};
-use ledger::{Cpm, Currency, Day, Draws};
+use ledger::{Cpm, Currency, Day, Draws, Exposure};
 use openrtb::macros::{Place, Values, expand};
 use openrtb::response::{Bid, SeatBid};
 use openrtb::{BidResponse, List};
@@ -171,7 +171,7 @@ fn impression_url(
         currency: auction.currency.0,
         day: Day::default(),
         draws: Draws::default(),
-        user: 0,
+        exposure: Exposure::default(),
         sale: Sale {
             share_ppm: auction.seller.publisher.revenue_share_ppm,
             allow_private: partner.allow_private(),

@@ -2,6 +2,7 @@
 
 use crate::carry::Carry;
 use crate::currency::Currency;
+use crate::exposure::Exposure;
 use crate::money::{Cpm, Micros};
 use crate::posting::{Account, Entry, Posting, credit, debit};
 use crate::reservation::ReservationId;
@@ -48,6 +49,15 @@ impl Kind {
             Kind::Impression => "impression",
             Kind::View => "view",
             Kind::Click => "click",
+        }
+    }
+
+    /// The other kind that says the same of an impression that we bought: that it was shown.
+    pub fn also_shows(self) -> Option<Kind> {
+        match self {
+            Kind::Bill => Some(Kind::Impression),
+            Kind::Impression => Some(Kind::Bill),
+            Kind::Sale | Kind::Win | Kind::Loss | Kind::View | Kind::Click => None,
         }
     }
 
@@ -100,6 +110,10 @@ pub struct Event {
     pub budgets: Vec<String>,
     /// The reservation that a bill settles: the epoch of the node and its place there.
     pub reservation: Option<(u32, ReservationId)>,
+    /// For whom and against what the impression counts.
+    pub exposure: Exposure,
+    /// Unix seconds until which its bid was held.
+    pub held_until: u32,
 }
 
 /// Claims whose currency is not a currency.
@@ -219,6 +233,8 @@ impl Event {
             reason: 0,
             budgets: budgets.map(|key| key.to_string()).collect(),
             reservation: claims.reservation.map(reservation),
+            exposure: claims.exposure,
+            held_until: 0,
         })
     }
 

@@ -4,6 +4,7 @@ mod sqlite;
 
 use crate::currency::Currency;
 use crate::event::{Event, Fault, Outcome};
+use crate::exposure::Shown;
 use crate::money::Micros;
 use crate::posting::Account;
 use crate::statement::{Balances, Books, Irreconcilable, Month, Period, Statement};
@@ -204,6 +205,21 @@ pub trait Store {
         events: &[Event],
         funding: &mut dyn FnMut(&Event, Micros) -> Funding,
     ) -> Result<Vec<Outcome>, StoreError>;
+
+    /// The impressions that became durable since this was last asked, each bid's once.
+    fn shown(&mut self) -> Vec<Shown>;
+
+    /// Visits the impressions of the events after `seq`, as far as they were not forgotten.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn shown_after(&self, seq: i64, visit: &mut dyn FnMut(Shown)) -> Result<(), StoreError>;
+
+    /// Forgets whose impressions the events up to `seq` were; the events stay.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing is then forgotten.
+    fn forget_shown(&mut self, seq: i64) -> Result<(), StoreError>;
 
     /// Notes that an event was refused and why, each reason once; nothing is charged, and the
     /// event may still come rightly. [`Outcome::Duplicate`] where it was already written.

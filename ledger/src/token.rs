@@ -10,6 +10,7 @@ mod wire;
 
 use self::wire::{Payload, Reader};
 use crate::budget::{Day, Draws};
+use crate::exposure::Exposure;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
@@ -19,7 +20,7 @@ use xxhash_rust::xxh3::Xxh3;
 /// The most bytes of token text that are looked at; longer ones are refused unread.
 pub const MAX_TEXT: usize = 6 * 1024;
 
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 const SIGNATURE: usize = 16;
 
 /// What a token may be used for. Each purpose has signatures of its own.
@@ -82,8 +83,8 @@ pub struct Claims<'a> {
     pub day: Day,
     /// The budgets that the bid draws on; none on the exchange's side.
     pub draws: Draws,
-    /// Key of the user for frequency counting, 0 where there is none.
-    pub user: u64,
+    /// For whom and against what the impression counts; of nobody on the exchange's side.
+    pub exposure: Exposure,
     /// The terms of the sale; the default on the bidder's side, whose tokens do not carry them.
     pub sale: Sale,
     /// The ad exchange.
@@ -322,7 +323,11 @@ mod tests {
                 campaign: true,
                 ..Draws::default()
             },
-            user: 7,
+            exposure: Exposure {
+                user: 7,
+                household: 0,
+                scopes: [3, 5, 0, 0],
+            },
             sale: Sale::default(),
             exchange: "demo",
             seat: "acme",

@@ -6,6 +6,7 @@
 //! unknown, and a retry as if nothing had happened could charge twice. Whatever happens to the thread, every event is answered.
 
 use crate::event::{Event, Fault, Outcome, Refusal};
+use crate::exposure::Shown;
 use crate::lease::Book;
 use crate::money::Micros;
 use crate::reservation::Reservations;
@@ -22,6 +23,8 @@ const BATCH: usize = 2048;
 
 /// Told what became of an event, after it is durable.
 pub type Reply = Box<dyn FnOnce(Result<Outcome, Refusal>) + Send>;
+/// Told of each impression once it is durable, before its sender is.
+pub type Audience = Box<dyn FnMut(&Shown) + Send>;
 /// Work on the store between batches.
 pub type Work = Box<dyn FnOnce(&mut dyn Store) + Send>;
 
@@ -71,6 +74,7 @@ pub struct Writer {
 
 impl Writer {
     /// Starts the writer's thread over `store`. A batch waits up to `window` for company.
+    /// `audience` hears of every impression that somebody counts.
     ///
     /// # Panics
     /// Where the system cannot start a thread.
@@ -78,6 +82,7 @@ impl Writer {
         store: Box<dyn Store + Send>,
         book: Arc<Book>,
         reservations: Arc<Reservations>,
+        audience: Audience,
         capacity: usize,
         window: Duration,
     ) -> (Self, JoinHandle<()>) {
@@ -89,6 +94,7 @@ impl Writer {
                 book,
                 reservations,
             },
+            audience,
             healthy: Arc::clone(&healthy),
             window,
         };
@@ -196,6 +202,7 @@ fn refusing(event: Box<Event>, fault: Fault, pending: Pending, healthy: Arc<Atom
 
 struct State {
     run: Run,
+    audience: Audience,
     healthy: Arc<AtomicBool>,
     window: Duration,
 }
@@ -254,6 +261,9 @@ impl State {
         }
         let results = self.apply(events);
         events.clear();
+        for shown in self.run.store.shown() {
+            (self.audience)(&shown);
+        }
         for (pending, result) in replies.drain(..).zip(results) {
             pending.answer(result);
         }

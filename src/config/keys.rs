@@ -248,10 +248,34 @@ pub(super) const KEYS: &[Key] = &[
         "Directory with a file ID.keys for each exchange that seals its prices: encryption key, then integrity key, each a line of URL-safe base64.",
     ),
     key(
-        "bidder.frequency_entries",
+        "bidder.frequency_users",
         Kind::Integer(1_024, 1_000_000_000),
         "4194304",
-        "Most (user, line item) pairs counted for frequency caps; beyond it capped line items do not bid.",
+        "Most users and households counted for frequency caps, at 47 to 94 bytes each with up to three counters; beyond it capped line items do not bid for new ones.",
+    ),
+    key(
+        "bidder.frequency_save_s",
+        Kind::Integer(1, 3_600),
+        "60",
+        "Seconds between two saves of the frequency counts; impressions in between are counted again from the ledger.",
+    ),
+    key(
+        "bidder.user_ids",
+        Kind::UserIds,
+        "unified,eid,buyeruid,ifa,user_id",
+        "By which id a user is counted: the first of these that a request has.",
+    ),
+    key(
+        "bidder.unified_sources",
+        Kind::Text,
+        "",
+        "Sources of extended ids (user.eids) that are called unified, the best first, such as \"id.example,other.example\".",
+    ),
+    key(
+        "bidder.household_sources",
+        Kind::Text,
+        "",
+        "Sources of extended ids (user.eids) that stand for a household and never for a user.",
     ),
     key(
         "bidder.min_slice",

@@ -6,10 +6,8 @@ use crate::clock;
 use crate::http::{self, Answer, Problem};
 use crate::node::Node;
 use crate::purse::Purse;
-use audience::UserKey;
-use bidder::catalog::line_item_key;
+use bidder::Exchange;
 use bidder::notice::{self, Fields, Notice};
-use bidder::{Exchange, FrequencyCaps};
 use hyper::body::Incoming;
 use hyper::{Request, StatusCode};
 use ledger::event;
@@ -77,7 +75,6 @@ pub(super) async fn settle(
     };
     let (kind, price) = (event.kind, event.cpm.most_per_impression());
     let outcome = super::record(worker, event).await?;
-    let now_s = clock::unix_s();
     match (outcome, kind) {
         (Outcome::Refused { fault }, _) => {
             let detail = fault.to_string();
@@ -90,17 +87,13 @@ pub(super) async fn settle(
             // One that was billed before has given its place to an impression; what would be
             // given back here is the place of another bid.
             if open == Some(true) {
-                uncount(&worker.node.caps, claims, expires_at);
+                worker.node.caps.release(&claims.exposure, expires_at);
             }
         }
         (Outcome::Recorded, event::Kind::Win) => {
             end(&worker.node, claims, |purse, id| {
                 purse.reservations.narrow(&purse.book, id, price)
             });
-        }
-        (Outcome::Recorded, event::Kind::Impression)
-        | (Outcome::Charged { .. } | Outcome::OverDelivered { .. }, event::Kind::Bill) => {
-            count(&worker.node.caps, claims, expires_at, now_s);
         }
         (
             Outcome::Recorded
@@ -139,22 +132,6 @@ fn end<T>(
     let purse = &node.snapshot.load().purse;
     let (epoch, slot, generation) = claims.reservation?;
     (epoch == purse.epoch).then(|| how(purse, ReservationId { slot, generation }))
-}
-
-/// A lost bid is shown to nobody.
-fn uncount(caps: &FrequencyCaps, claims: &Claims<'_>, expires_at: u32) {
-    if claims.user != 0 {
-        let line_item = line_item_key(claims.line_item);
-        caps.release(UserKey(claims.user), line_item, expires_at);
-    }
-}
-
-/// An impression counts on the day of its bid.
-fn count(caps: &FrequencyCaps, claims: &Claims<'_>, expires_at: u32, now_s: u32) {
-    if claims.user != 0 {
-        let (user, line_item) = (UserKey(claims.user), line_item_key(claims.line_item));
-        caps.confirm(user, line_item, claims.day.0, expires_at, now_s);
-    }
 }
 
 /// The parameter at fault.

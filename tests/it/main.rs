@@ -17,6 +17,7 @@ mod creatives;
 mod demo;
 mod disk;
 mod floors;
+mod frequency;
 mod geo;
 mod live_change;
 mod node;

@@ -44,6 +44,8 @@ pub fn bill(number: u32, cpm: i64, at_ms: i64) -> Event {
         reason: 0,
         budgets: vec!["line:li_it".into()],
         reservation: None,
+        exposure: ledger::Exposure::default(),
+        held_until: 0,
     }
 }
 

@@ -1,7 +1,9 @@
 //! Advertisers: who buys, in which currency, and whose clock a day follows.
 
 use super::Document;
+use super::frequency::{self, Frequency};
 use super::terms::{Status, Total};
+use crate::fault::Fault;
 use crate::model::{Category, Cur, Domain, Name, Tag, Timezone, model};
 
 model! {
@@ -22,12 +24,18 @@ model! {
         pub competitive_labels: Vec<Tag> = Vec::new(),
         /// The most that all its campaigns may spend together; absent means no limit.
         pub budget: Option<Total> = None,
+        /// How often all its campaigns together may be seen.
+        pub frequency: Vec<Frequency> = Vec::new(),
         /// Whether it buys.
         pub status: Status = Status::Active,
     }
 }
 
 impl Document for Advertiser {
+    fn check(&self, faults: &mut Vec<Fault>) {
+        frequency::check(&self.frequency, faults);
+    }
+
     fn status(&self) -> Status {
         self.status
     }

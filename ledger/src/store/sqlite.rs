@@ -9,10 +9,12 @@ mod charge;
 mod closing;
 mod log;
 mod schema;
+mod shown;
 
 use super::{Budget, BudgetState, Funding, Store, StoreError};
 use crate::currency::Currency;
 use crate::event::{Event, Fault, Outcome};
+use crate::exposure::Shown;
 use crate::money::Micros;
 use crate::statement::{Balances, Books, Period, Statement};
 use rusqlite::{
@@ -36,6 +38,8 @@ pub struct SqliteStore {
     failed: bool,
     /// Keys of the budgets that changed since somebody asked.
     changed: HashSet<String>,
+    /// Impressions that nobody has been told of.
+    shown: Vec<Shown>,
 }
 
 impl SqliteStore {
@@ -73,6 +77,7 @@ impl SqliteStore {
             epoch,
             failed: false,
             changed: HashSet::new(),
+            shown: Vec::new(),
         })
     }
 
@@ -103,6 +108,7 @@ impl SqliteStore {
             epoch: 0,
             failed: false,
             changed: HashSet::new(),
+            shown: Vec::new(),
         })
     }
 
@@ -158,15 +164,32 @@ impl Store for SqliteStore {
         events: &[Event],
         funding: &mut dyn FnMut(&Event, Micros) -> Funding,
     ) -> Result<Vec<Outcome>, StoreError> {
-        let outcomes = self.change(|change| {
-            events
-                .iter()
-                .map(|event| charge::apply(change, event, funding))
-                .collect()
+        let (outcomes, mut shown) = self.change(|change| {
+            let mut shown = Vec::new();
+            let outcomes = events.iter().map(|event| {
+                let outcome = charge::apply(change, event, funding)?;
+                shown.extend(shown::note(change, event, outcome)?);
+                Ok(outcome)
+            });
+            let outcomes = outcomes.collect::<Result<Vec<_>, StoreError>>()?;
+            Ok((outcomes, shown))
         })?;
+        self.shown.append(&mut shown);
         let budgets = events.iter().flat_map(|event| &event.budgets);
         self.note(budgets);
         Ok(outcomes)
+    }
+
+    fn shown(&mut self) -> Vec<Shown> {
+        std::mem::take(&mut self.shown)
+    }
+
+    fn shown_after(&self, seq: i64, visit: &mut dyn FnMut(Shown)) -> Result<(), StoreError> {
+        shown::after(&self.connection, seq, visit)
+    }
+
+    fn forget_shown(&mut self, seq: i64) -> Result<(), StoreError> {
+        self.change(|change| shown::forget(change, seq))
     }
 
     fn refuse(&mut self, event: &Event, fault: Fault) -> Result<Outcome, StoreError> {

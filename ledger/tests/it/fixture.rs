@@ -64,6 +64,8 @@ pub(crate) fn bill(number: u32, cpm: i64) -> Event {
         reason: 0,
         budgets: vec!["line:li_a".into()],
         reservation: None,
+        exposure: ledger::Exposure::default(),
+        held_until: 0,
     }
 }
 

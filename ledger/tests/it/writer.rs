@@ -18,7 +18,14 @@ type Answer = Result<Outcome, Refusal>;
 
 fn start(store: SqliteStore, queue: usize) -> (Writer, JoinHandle<()>) {
     let (book, open) = (Arc::new(Book::default()), Arc::new(Reservations::new(16)));
-    Writer::start(Box::new(store), book, open, queue, Duration::from_millis(1))
+    Writer::start(
+        Box::new(store),
+        book,
+        open,
+        Box::new(|_| ()),
+        queue,
+        Duration::from_millis(1),
+    )
 }
 
 fn record(writer: &Writer, event: Event) -> Receiver<Answer> {
@@ -181,6 +188,7 @@ fn the_writer_settles_reservations_and_answers_after_the_commit() {
         Box::new(store),
         Arc::clone(&book),
         Arc::clone(&reservations),
+        Box::new(|_| ()),
         16,
         Duration::from_millis(1),
     );

@@ -36,6 +36,8 @@ fn event(kind: Kind, (partner, seat): (&str, &str), cpm: i64) -> Event {
         reason: 0,
         budgets: Vec::new(),
         reservation: None,
+        exposure: ledger::Exposure::default(),
+        held_until: 0,
     }
 }
 

@@ -68,6 +68,8 @@ fn bill(bid: u8, cpm: i64, keys: usize) -> Event {
         reason: 0,
         budgets: keys.iter().map(|key| (*key).to_owned()).collect(),
         reservation: None,
+        exposure: ledger::Exposure::default(),
+        held_until: 0,
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{adjustments, closing, read_budget};
 use crate::currency::Currency;
 use crate::event::{Event, Kind};
+use crate::exposure::Exposure;
 use crate::money::{Cpm, Micros};
 use crate::posting::Account;
 use crate::statement::{Balances, Books, Logged, Opening, Periods, Replay, Statement};
@@ -177,6 +178,8 @@ fn read_event(row: &Row<'_>) -> Result<Logged, StoreError> {
         reason: row.get(14)?,
         budgets: Vec::new(),
         reservation: None,
+        exposure: Exposure::default(),
+        held_until: 0,
     };
     Ok(Logged {
         seq: row.get(18)?,

@@ -4,7 +4,7 @@ use crate::store::StoreError;
 use rusqlite::{Connection, Transaction};
 
 /// Each step makes a file of the version before it into the next.
-const STEPS: [&str; 3] = [
+const STEPS: [&str; 4] = [
     "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE event (
@@ -87,6 +87,12 @@ CREATE TRIGGER adjustment_stays BEFORE UPDATE ON adjustment
     BEGIN SELECT raise(ABORT, 'an adjustment does not change'); END;
 CREATE TRIGGER adjustment_entry_stays BEFORE UPDATE ON adjustment_entry
     BEGIN SELECT raise(ABORT, 'an adjustment does not change'); END;
+",
+    // Whose frequency counts an impression moves, until they are saved elsewhere.
+    "
+CREATE TABLE shown (
+    seq INTEGER PRIMARY KEY, at_s INTEGER NOT NULL, held_until INTEGER NOT NULL,
+    user INTEGER NOT NULL, household INTEGER NOT NULL, scopes BLOB NOT NULL) STRICT;
 ",
 ];
 
