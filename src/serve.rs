@@ -133,6 +133,7 @@ impl Serving {
             node,
             inbox,
             journal,
+            records,
             ledger,
         } = Node::start(settings)?;
         let shutdown = Shutdown::default();
@@ -147,6 +148,10 @@ impl Serving {
         let (stop, fetcher) = (shutdown.clone(), Arc::clone(&node));
         threads.push(spawn("floors", move || {
             crate::floors::run(&fetcher, &stop);
+        })?);
+        let (owner, stop) = (Arc::clone(&node), shutdown.clone());
+        threads.push(spawn("log", move || {
+            crate::log::keep(&owner, &records, &stop, report);
         })?);
         let hooks = Arc::new(NodeHooks {
             node: Arc::clone(&node),

@@ -5,7 +5,9 @@
 //! log makes the same bytes.
 
 mod command;
-mod csv;
+mod counts;
+pub(crate) mod csv;
+mod discrepancy;
 mod html;
 mod json;
 mod text;
@@ -24,6 +26,7 @@ use ledger::{Currency, Micros};
 use std::path::Path;
 
 pub use command::{AdjustArguments, CloseArguments, StatementArguments};
+pub use discrepancy::DiscrepancyArguments;
 
 /// A statement as it is written.
 #[derive(Clone, Debug)]

@@ -9,6 +9,7 @@
 //! Everything here is sans-IO but `store/sqlite`, which opens a file, and `writer`, which runs
 //! the one thread that may wait for it.
 
+pub mod auction;
 pub mod budget;
 pub mod carry;
 pub mod currency;
@@ -23,6 +24,7 @@ pub mod store;
 pub mod token;
 pub mod writer;
 
+pub use auction::{AuctionLog, AuctionRecord, BidRecord};
 pub use budget::{BudgetKey, Day, Draws};
 pub use carry::Carry;
 pub use currency::{Currency, RateTable};

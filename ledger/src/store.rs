@@ -8,7 +8,10 @@ use crate::money::Micros;
 use crate::posting::Account;
 use crate::statement::{Balances, Books, Irreconcilable, Month, Period, Statement};
 
-pub use sqlite::{Clock, Closing, Correction, MonthStatement, NewAdjustment, SqliteStore};
+pub use sqlite::{
+    AuctionFile, Clock, Closing, Correction, LoggedAuction, MonthStatement, NewAdjustment, Party,
+    Pruned, Refused, SqliteStore, Tally, loss_reason,
+};
 
 /// Where the money of a bill comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

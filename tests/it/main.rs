@@ -19,6 +19,7 @@ mod disk;
 mod floors;
 mod geo;
 mod live_change;
+mod log;
 mod node;
 mod notices;
 mod open_sales;

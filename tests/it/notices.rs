@@ -46,7 +46,7 @@ pub fn notice(bid: &serde_json::Value, which: &str, price: &str, reason: &str) -
         .replace("${AUCTION_LOSS}", reason)
 }
 
-fn metric(node: &Node, line: &str) -> u64 {
+pub fn metric(node: &Node, line: &str) -> u64 {
     let answer = Client::new(node.control).get("/metrics");
     let text = String::from_utf8(answer.body).unwrap();
     let found = text.lines().find_map(|at| at.strip_prefix(line));

@@ -5,9 +5,12 @@
 //! begins a new epoch, and a transaction of an older one is refused before it reads anything.
 
 mod adjustments;
+mod auctions;
 mod charge;
 mod closing;
 mod log;
+mod prune;
+mod report;
 mod schema;
 
 use super::{Budget, BudgetState, Funding, Store, StoreError};
@@ -23,7 +26,10 @@ use std::path::Path;
 use std::time::Duration;
 
 pub use adjustments::{Correction, NewAdjustment};
+pub use auctions::{AuctionFile, LoggedAuction};
 pub use closing::{Clock, Closing, MonthStatement};
+pub use prune::Pruned;
+pub use report::{Party, Refused, Tally, loss_reason};
 
 /// How long to wait for a lock that another program holds on the file, a backup for example.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod auctions;
 mod books;
 mod fixture;
 mod limits;
 mod month;
 mod node;
+mod prune;
 mod writer;

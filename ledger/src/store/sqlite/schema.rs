@@ -4,7 +4,7 @@ use crate::store::StoreError;
 use rusqlite::{Connection, Transaction};
 
 /// Each step makes a file of the version before it into the next.
-const STEPS: [&str; 3] = [
+const STEPS: [&str; 4] = [
     "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE event (
@@ -87,6 +87,10 @@ CREATE TRIGGER adjustment_stays BEFORE UPDATE ON adjustment
     BEGIN SELECT raise(ABORT, 'an adjustment does not change'); END;
 CREATE TRIGGER adjustment_entry_stays BEFORE UPDATE ON adjustment_entry
     BEGIN SELECT raise(ABORT, 'an adjustment does not change'); END;
+",
+    // The postings of one event, to be taken back or pruned with it.
+    "
+CREATE INDEX entry_event ON entry (event);
 ",
 ];
 
