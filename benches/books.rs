@@ -17,7 +17,7 @@ use ledger::event::Kind;
 use ledger::statement::{Month, Zones};
 use ledger::store::{Budget, Closing, Funding, SqliteStore, Store};
 use ledger::token::{Side, idempotency_key};
-use ledger::{Cpm, Currency, Event, Micros};
+use ledger::{Cpm, Currency, Event, Micros, Multiplier};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -133,6 +133,7 @@ fn event(number: u32, of: u32) -> Event {
         bid: cpm,
         cpm,
         currency: EUR,
+        multiplier: Multiplier::ONE,
         share_ppm: if sold { 850_000 } else { 0 },
         reason: i64::from(kind == Kind::Loss) * 102,
         budgets: if kind == Kind::Bill {

@@ -2,7 +2,7 @@
 
 mod auction;
 mod bid;
-mod notice;
+pub(crate) mod notice;
 mod track;
 
 mod worker;
@@ -127,15 +127,18 @@ fn verify<'b>(
         .node
         .signer
         .verify(purpose, token, clock::unix_s(), buffer)
-        .map_err(|rejected| {
-            worker.node.telemetry.tokens_refused[rejected.index()].increment(1);
-            let status = match rejected {
-                Rejected::Malformed => StatusCode::BAD_REQUEST,
-                Rejected::UnknownKey | Rejected::Forged => StatusCode::FORBIDDEN,
-                Rejected::Expired => StatusCode::GONE,
-            };
-            Problem::new(status, "t", rejected.to_string())
-        })
+        .map_err(|rejected| refused_token(worker, rejected))
+}
+
+/// Counts a token that is refused.
+fn refused_token(worker: &Worker, rejected: Rejected) -> Problem {
+    worker.node.telemetry.tokens_refused[rejected.index()].increment(1);
+    let status = match rejected {
+        Rejected::Malformed => StatusCode::BAD_REQUEST,
+        Rejected::UnknownKey | Rejected::Forged => StatusCode::FORBIDDEN,
+        Rejected::Expired => StatusCode::GONE,
+    };
+    Problem::new(status, "t", rejected.to_string())
 }
 
 /// Hands an event to the ledger and waits until it is durable.

@@ -57,6 +57,10 @@ pub fn describe() {
         "Notices that charged nothing, by reason."
     );
     describe_counter!(
+        "gavel_dead_letters_total",
+        "Refused notices, by whether they were kept."
+    );
+    describe_counter!(
         "gavel_tokens_refused_total",
         "Tokens that were not ours or not valid, by reason."
     );

@@ -8,6 +8,7 @@ pub mod check;
 pub mod clock;
 pub mod config;
 pub mod data_plane;
+pub mod dead_letters;
 pub mod demo;
 pub mod export;
 pub mod exposition;

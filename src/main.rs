@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, anyhow};
 use clap::{Parser, Subcommand};
 use gavel::config::Settings;
+use gavel::dead_letters::NoticesArguments;
 use gavel::demo::Wish;
 use gavel::export::ExportArguments;
 use gavel::log::PruneArguments;
@@ -79,6 +80,8 @@ enum Command {
     Close(CloseArguments),
     /// Correct an account in the open month, with a reason.
     Adjust(AdjustArguments),
+    /// List the notices that were refused, with their reasons.
+    Notices(NoticesArguments),
     /// Compare another party's counts with ours, day by day and by reason.
     Discrepancy(DiscrepancyArguments),
     /// Write the event log for a warehouse, partitioned by day.
@@ -122,6 +125,7 @@ fn main() -> ExitCode {
         Command::Statement(told) => report(&told.config, |settings| told.run(settings)),
         Command::Close(told) => report(&told.config, |settings| told.run(settings)),
         Command::Adjust(told) => report(&told.config, |settings| told.run(settings)),
+        Command::Notices(told) => report(&told.config, |settings| told.run(settings)),
         Command::Discrepancy(told) => report(&told.config, |settings| told.run(settings)),
         Command::Export(told) => report(&told.config, |settings| told.run(settings)),
         Command::Prune(told) => report(&told.config, |settings| told.run(settings)),

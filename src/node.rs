@@ -25,7 +25,7 @@ use ledger::{AuctionLog, AuctionRecord};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
 
@@ -50,6 +50,8 @@ pub struct Node {
     pub trust: Trust,
     /// Where notices to partners go.
     pub outbox: Outbox,
+    /// Refused notices with strange tokens that wait for the ledger.
+    pub strays: Arc<AtomicU32>,
     /// Where auctions are logged.
     pub auctions: AuctionLog,
     /// The exchange's counters.
@@ -145,6 +147,7 @@ impl Node {
             writer,
             trust,
             outbox,
+            strays: Arc::default(),
             auctions,
             counters,
             floor_feeds: Feeds::default(),

@@ -2,6 +2,7 @@
 
 use crate::clock;
 use crate::config::Settings;
+use crate::dead_letters;
 use crate::keys;
 use crate::node::{Node, Started};
 use crate::publisher::Publisher;
@@ -9,10 +10,11 @@ use crate::rates::Rates;
 use crate::server;
 use crate::shutdown::Shutdown;
 use anyhow::{Context, Result, bail};
-use control::api::{Format, Hooks, Settings as ApiSettings};
+use control::api::{Format, Hooks, Letters, Settings as ApiSettings};
 use control::fault::Fault;
 use exchange::link::notice::{self, Inbox, Journal, Post};
 use jiff::Timestamp;
+use ledger::letter::Wanted;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -83,6 +85,18 @@ impl Hooks for NodeHooks {
         Ok(sheet.map(|sheet| sheet.write(format)))
     }
 
+    fn refused_notices(&self, wanted: &Letters) -> Result<Vec<Value>, String> {
+        let storage = &self.node.settings.storage;
+        let found = dead_letters::find(storage, &letters(wanted), wanted.from, false, wanted.limit);
+        let found = found.map_err(|error| format!("{error:#}"))?;
+        Ok(found.iter().map(dead_letters::shown).collect())
+    }
+
+    fn replay_notices(&self, wanted: &Letters) -> Result<Value, String> {
+        let done = dead_letters::replay(&self.node, &letters(wanted), wanted.from, wanted.limit);
+        done.map_err(|error| format!("{error:#}"))
+    }
+
     fn floor_feed(&self, publisher: &str) -> Option<Value> {
         self.node.floor_feeds.status(publisher)
     }
@@ -97,6 +111,15 @@ impl Hooks for NodeHooks {
 
     fn metrics(&self) -> String {
         crate::exposition::render(&self.node)
+    }
+}
+
+fn letters(wanted: &Letters) -> Wanted {
+    Wanted {
+        fault: wanted.reason.clone(),
+        exchange: wanted.exchange.clone(),
+        ids: wanted.ids.clone(),
+        open: wanted.open,
     }
 }
 

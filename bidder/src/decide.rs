@@ -23,7 +23,7 @@ use crate::{NoBid, Plan};
 use audience::{KeySeed, Lookup};
 use bumpalo::Bump;
 use ledger::token::Signer;
-use ledger::{Cpm, Currency, RateTable};
+use ledger::{Cpm, Currency, Multiplier, RateTable};
 use offers::{Auction, Candidates, Comparison, Place};
 use openrtb::native::NativeRequest;
 use openrtb::{BidRequest, Fault, Flag, Limits, Scratch};
@@ -177,6 +177,7 @@ fn buy(
         user: work.features.user(),
         now_s,
         expires_at: now_s.saturating_add(snapshot.exchange.reservation_s),
+        multiplier: Multiplier::ONE,
         test: request.test.is_some_and(Flag::is_set),
     };
     let mut progress = Progress::new(Comparison::new(request, snapshot));
@@ -292,6 +293,10 @@ fn award(
     progress: &mut Progress,
 ) -> Result<Winner, NoBid> {
     let catalog = snapshot.catalog;
+    let holder = Holder {
+        multiplier: intake::multiplier(place.spot.imp).ok_or(NoBid::Multiplier)?,
+        ..holder
+    };
     work.rules
         .read_imp(place.spot.imp, catalog, snapshot.rates)?;
     let Work {
@@ -348,6 +353,7 @@ fn award(
         item,
         creative,
         price,
+        multiplier: holder.multiplier,
         form,
         reservation,
     })

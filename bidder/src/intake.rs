@@ -8,6 +8,7 @@
 use crate::catalog::Format;
 use crate::index::{Dimension, Index, slot};
 use audience::{IdKind, KeySeed, Lookup, SegmentId, SegmentSet, UserKey};
+use ledger::Multiplier;
 use openrtb::request::{Banner, Device, Geo, Imp};
 use openrtb::{BidRequest, Fault, Flag, Keep, Limits, Problem, Scratch, validate};
 
@@ -141,6 +142,15 @@ impl Features {
             }
             self.ends[dimension as usize] = self.values.len() as u32;
         }
+    }
+}
+
+/// How many impressions a showing of the imp counts for; `None` where that is no number of them
+/// that anybody should pay for.
+pub(crate) fn multiplier(imp: &Imp<'_>) -> Option<Multiplier> {
+    match imp.qty.and_then(|quantity| quantity.multiplier) {
+        None => Some(Multiplier::ONE),
+        Some(told) => openrtb::decimal::from_f64(told).and_then(Multiplier::new),
     }
 }
 

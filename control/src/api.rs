@@ -9,6 +9,7 @@ mod collection;
 mod format;
 mod item;
 mod merge;
+mod notices;
 mod openapi;
 mod presentation;
 mod problem;
@@ -61,6 +62,18 @@ pub trait Hooks: Send + Sync + 'static {
         format: Format,
     ) -> Result<Option<String>, String>;
 
+    /// Refused notices, the newest first; each has at least its `id`, a number.
+    ///
+    /// # Errors
+    /// Why they cannot be given.
+    fn refused_notices(&self, wanted: &Letters) -> Result<Vec<Value>, String>;
+
+    /// Judges refused notices again, the oldest first, and says what came of it.
+    ///
+    /// # Errors
+    /// Why that is not possible.
+    fn replay_notices(&self, wanted: &Letters) -> Result<Value, String>;
+
     /// What became of fetching a publisher's floors; `None` where they are not fetched.
     fn floor_feed(&self, publisher: &str) -> Option<Value>;
 
@@ -69,6 +82,23 @@ pub trait Hooks: Send + Sync + 'static {
 
     /// Metrics in Prometheus text.
     fn metrics(&self) -> String;
+}
+
+/// Which refused notices are meant.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Letters {
+    /// Only those of a reason, which is a known one.
+    pub reason: Option<String>,
+    /// Only those of an exchange.
+    pub exchange: Option<String>,
+    /// Only those with these numbers; empty means any.
+    pub ids: Vec<i64>,
+    /// Only those whose bid was not charged since.
+    pub open: bool,
+    /// Where the page begins: before this number in a list, after it in a replay.
+    pub from: Option<i64>,
+    /// The most of them.
+    pub limit: u32,
 }
 
 /// Settings of the API.
@@ -118,6 +148,8 @@ pub fn router(store: Arc<Store>, hooks: Arc<dyn Hooks>, settings: Settings) -> R
             "/v1/floors/{id}/versions/{version}/restore",
             post(versions::restore),
         )
+        .route("/v1/notices/refused", get(notices::list))
+        .route("/v1/notices/refused/replay", post(notices::replay))
         .route("/v1/reload", post(system::reload))
         .route("/v1/statements", get(system::statement))
         .route("/v1/audit", get(system::audit))

@@ -164,6 +164,7 @@ fn impression_url(
         key: sale_key(seal.exchange, auction, offer, award),
         reservation: None,
         cpm: award.cleared.price.0,
+        multiplier: lot.multiplier,
         currency: auction.currency.0,
         day: Day::default(),
         draws: Draws::default(),
@@ -343,6 +344,7 @@ fn ratio(price: Cpm, bid: Cpm) -> Option<String> {
 }
 
 fn multiplier(auction: &Auction<'_>, offer: &Offer<'_>) -> Option<String> {
-    let quantity = auction.lots[offer.lot?].imp.qty?;
-    quantity.multiplier.map(|multiplier| multiplier.to_string())
+    let lot = &auction.lots[offer.lot?];
+    lot.imp.qty?;
+    Some(Cpm(lot.multiplier.millionths()).to_string())
 }

@@ -5,8 +5,9 @@
 //! writer refuses everything until the books are opened again: what the database holds is then
 //! unknown, and a retry as if nothing had happened could charge twice. Whatever happens to the thread, every event is answered.
 
-use crate::event::{Event, Fault, Outcome, Refusal};
+use crate::event::{Event, Outcome, Refusal};
 use crate::lease::Book;
+use crate::letter::DeadLetter;
 use crate::money::Micros;
 use crate::reservation::Reservations;
 use crate::store::{Funding, Store};
@@ -27,7 +28,7 @@ pub type Work = Box<dyn FnOnce(&mut dyn Store) + Send>;
 
 enum Command {
     Record(Box<Event>, Pending),
-    Refuse(Box<Event>, Fault, Pending),
+    Refuse(Box<DeadLetter>, Pending),
     Work(Work),
     Reopen(Box<Run>),
     Stop,
@@ -104,14 +105,10 @@ impl Writer {
         self.enqueue(Command::Record(Box::new(event), Pending(Some(reply))));
     }
 
-    /// Hands over an event that the sender found to be wrong: its reason is noted and nothing is
-    /// charged. `reply` is called after the commit, or at once with a refusal.
-    pub fn refuse(&self, event: Event, fault: Fault, reply: Reply) {
-        self.enqueue(Command::Refuse(
-            Box::new(event),
-            fault,
-            Pending(Some(reply)),
-        ));
+    /// Hands over a notice that was refused: it is kept and nothing is charged. `reply` is called
+    /// after the commit, or at once with a refusal.
+    pub fn refuse(&self, letter: DeadLetter, reply: Reply) {
+        self.enqueue(Command::Refuse(Box::new(letter), Pending(Some(reply))));
     }
 
     /// Queues an event or answers it at once. Never waits.
@@ -122,7 +119,7 @@ impl Writer {
             Err(TrySendError::Disconnected(command)) => (command, Refusal::Stopped),
         };
         match command {
-            Command::Record(_, pending) | Command::Refuse(_, _, pending) => {
+            Command::Record(_, pending) | Command::Refuse(_, pending) => {
                 pending.answer(Err(refusal));
             }
             Command::Work(_) | Command::Reopen(_) | Command::Stop => {}
@@ -181,19 +178,6 @@ impl Writer {
     }
 }
 
-/// A refusal is rare and needs no batch. Where it cannot be noted the writer stops, as it does
-/// for any write that fails.
-fn refusing(event: Box<Event>, fault: Fault, pending: Pending, healthy: Arc<AtomicBool>) -> Work {
-    Box::new(move |store| {
-        let noted = catch_unwind(AssertUnwindSafe(|| store.refuse(&event, fault)));
-        let failed = !noted.as_ref().is_ok_and(Result::is_ok);
-        if failed {
-            healthy.store(false, Ordering::Release);
-        }
-        pending.answer(noted.ok().and_then(Result::ok).ok_or(Refusal::Stopped));
-    })
-}
-
 struct State {
     run: Run,
     healthy: Arc<AtomicBool>,
@@ -204,6 +188,7 @@ impl State {
     fn work(&mut self, commands: &Receiver<Command>) {
         let mut events = Vec::new();
         let mut replies = Vec::new();
+        let mut letters = (Vec::new(), Vec::new());
         while let Ok(first) = commands.recv() {
             let mut next = Some(first);
             let mut stop = false;
@@ -215,19 +200,23 @@ impl State {
                         events.push(*event);
                         replies.push(reply);
                     }
-                    Command::Refuse(event, fault, pending) => {
-                        let healthy = Arc::clone(&self.healthy);
-                        work = Some(refusing(event, fault, pending, healthy));
+                    Command::Refuse(letter, reply) => {
+                        letters.0.push(*letter);
+                        letters.1.push(reply);
                     }
                     Command::Work(job) => work = Some(job),
                     Command::Reopen(run) => reopened = Some(run),
                     Command::Stop => stop = true,
                 }
-                if work.is_some() || reopened.is_some() || stop || events.len() >= BATCH {
+                if work.is_some() || reopened.is_some() || stop {
+                    break;
+                }
+                let gathered = events.len() + letters.0.len();
+                if gathered >= BATCH {
                     break;
                 }
                 // The first event waits for company once; the others take what is there.
-                let patience = if events.len() == 1 {
+                let patience = if gathered == 1 {
                     self.window
                 } else {
                     Duration::ZERO
@@ -235,6 +224,7 @@ impl State {
                 next = commands.recv_timeout(patience).ok();
             }
             self.commit(&mut events, &mut replies);
+            self.keep(&mut letters.0, &mut letters.1);
             if let Some(work) = work.filter(|_| self.healthy.load(Ordering::Acquire)) {
                 work(self.run.store.as_mut());
             }
@@ -256,6 +246,28 @@ impl State {
         events.clear();
         for (pending, result) in replies.drain(..).zip(results) {
             pending.answer(result);
+        }
+    }
+
+    /// Keeps refused notices in a transaction of their own. Where that fails the writer stops, as
+    /// it does for any write that fails.
+    fn keep(&mut self, letters: &mut Vec<DeadLetter>, replies: &mut Vec<Pending>) {
+        if letters.is_empty() {
+            return;
+        }
+        let mut kept = None;
+        if self.healthy.load(Ordering::Acquire) {
+            let store = &mut self.run.store;
+            let done = catch_unwind(AssertUnwindSafe(|| store.refuse(letters)));
+            kept = done.ok().and_then(Result::ok);
+            if kept.is_none() {
+                self.healthy.store(false, Ordering::Release);
+            }
+        }
+        letters.clear();
+        let mut kept = kept.unwrap_or_default().into_iter();
+        for pending in replies.drain(..) {
+            pending.answer(kept.next().ok_or(Refusal::Stopped));
         }
     }
 

@@ -1,7 +1,7 @@
 //! `/t/{imp,view,click}`: what browsers report. An impression of our exchange is a sale: it is in
 //! the books before the pixel is answered, and only then the buyer's billing notice is sent.
 
-use super::notice::settle;
+use super::notice::{self, settle, told};
 use super::worker::Worker;
 use crate::clock;
 use crate::http::{self, Answer, Problem};
@@ -58,7 +58,15 @@ pub(super) async fn answer(
 ) -> Result<Answer, Problem> {
     let token = super::token(request)?;
     let mut buffer = Vec::new();
-    let claims = super::verify(worker, kind.purpose(), &token, &mut buffer)?;
+    let purpose = kind.purpose();
+    // An impression may be what an exchange bills; of the others nobody misses money.
+    let claims = match kind {
+        Kind::Impression => {
+            let told = (&*token, request);
+            notice::verify(worker, Notice::Impression, purpose, told, &mut buffer)?
+        }
+        Kind::View | Kind::Click => super::verify(worker, purpose, &token, &mut buffer)?,
+    };
     match (kind, claims.side) {
         (Kind::Impression, Side::Exchange) => sold(worker, &claims, request.headers()).await?,
         (Kind::View, Side::Bidder) if playback(worker, request)? => {}
@@ -68,10 +76,12 @@ pub(super) async fn answer(
             super::record(worker, event).await?;
         }
         (Kind::Impression, Side::Bidder) => {
-            settle(worker, Notice::Impression, &claims, Fields::default()).await?;
+            let (notice, fields) = (Notice::Impression, Fields::default());
+            settle(worker, notice, &claims, fields, told(request)).await?;
         }
         (Kind::Click, Side::Bidder) => {
-            settle(worker, Notice::Click, &claims, Fields::default()).await?;
+            let (notice, fields) = (Notice::Click, Fields::default());
+            settle(worker, notice, &claims, fields, told(request)).await?;
         }
         (Kind::View | Kind::Click, Side::Exchange) => {
             let detail = "the token is of an impression";

@@ -86,6 +86,8 @@ fn event(logged: &Logged, take: &mut Take<'_>) -> Result<()> {
             Cell::Integer(event.share_ppm),
             Cell::Integer(event.reason),
             Cell::Text(loss_reason(event)),
+            Cell::Integer(event.multiplier.millionths()),
+            Cell::Integer(event.multiplier.impressions() as i64),
         ],
     )
 }
@@ -103,7 +105,7 @@ fn refusal(refused: &Refused, take: &mut Take<'_>) -> Result<()> {
             Cell::Text(&refused.exchange),
             Cell::Text(&refused.seat),
             Cell::Text(&refused.line_item),
-            Cell::Text(refused.currency.code()),
+            Cell::Text(refused.currency.as_ref().map_or("", |code| code.code())),
             Cell::Integer(refused.bid.0),
             Cell::Integer(refused.cpm.0),
         ],

@@ -150,15 +150,23 @@ pub(super) const TABLES: [Table; 5] = [
             ),
             integer("reason", "Why a bid was lost, as OpenRTB counts it."),
             text("reason_name", "The same in words."),
+            integer(
+                "multiplier_millionths",
+                "How many impressions it counts for, in millionths; 1,000,000 but for out-of-home.",
+            ),
+            integer(
+                "impressions",
+                "The same in whole impressions, as statements count.",
+            ),
         ],
     },
     Table {
         name: "refusals",
-        doc: "Charges that were asked for and refused; the same bid may have been billed rightly.",
+        doc: "Notices that were refused; the same bid may have been billed rightly.",
         columns: &[
             VERSION,
             text("key", KEY),
-            text("kind", "bill or sale, or the win that an exchange bills."),
+            text("kind", "What it would have been."),
             text("fault", "What was wrong with it."),
             time("at", "When it was refused."),
             text("exchange", "The exchange."),

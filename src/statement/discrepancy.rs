@@ -124,12 +124,14 @@ impl Ours {
             let date = zone.to_datetime(at).date();
             let day = days.entry(date).or_default();
             let missing = match tally {
-                Tally::Charged(currency, cost) => {
+                Tally::Charged(currency, cost, impressions) => {
+                    let impressions = impressions as i64;
                     let sum = sums.entry(currency).or_default().entry(date).or_default();
-                    sum.0 += 1;
+                    sum.0 += impressions;
                     sum.1 += cost.0;
                     let edge = |moment: Result<i64>| {
-                        i64::from(moment.is_ok_and(|moment| (at_ms - moment).abs() < EDGE_MS))
+                        let near = moment.is_ok_and(|moment| (at_ms - moment).abs() < EDGE_MS);
+                        if near { impressions } else { 0 }
                     };
                     day.edges.0 += edge(begin(date));
                     day.edges.1 += edge(date.tomorrow().map_err(Into::into).and_then(begin));

@@ -6,7 +6,7 @@ use crate::statements::{Office, bill, ms, sale};
 use ledger::event::{Fault, Kind};
 use ledger::statement::Zones;
 use ledger::store::{Closing, Funding, SqliteStore, Store};
-use ledger::{Cpm, Event, Micros};
+use ledger::{Cpm, DeadLetter, Event, Micros};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -220,7 +220,8 @@ fn another_partys_counts_are_compared_by_day_and_reason() {
         cpm: Cpm(9_000_000),
         ..dear
     };
-    office.ledger().refuse(&dear, Fault::AboveBid).unwrap();
+    let letter = DeadLetter::of(&dear, Fault::AboveBid, "");
+    office.ledger().refuse(&[letter]).unwrap();
     let counts = "date,impressions,gross,currency\n2026-11-24,13,0.026,EUR\n";
     fs::write(office.folder.join("counts.csv"), counts).unwrap();
     let report = |party: &[&str], format: &str| {

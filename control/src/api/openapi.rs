@@ -34,6 +34,18 @@ pub fn document() -> Value {
             "billing statement of an account",
             &["account", "month", "format"],
         ),
+        (
+            "/v1/notices/refused",
+            "get",
+            "refused notices, the newest first",
+            &["reason", "exchange", "state", "limit", "cursor"],
+        ),
+        (
+            "/v1/notices/refused/replay",
+            "post",
+            "judge refused notices again: reason, exchange, ids, after, limit in the body",
+            &[],
+        ),
         ("/v1/audit", "get", "who changed what", &["limit", "cursor"]),
         ("/v1/openapi.json", "get", "this description", &[]),
         ("/livez", "get", "whether the process runs", &[]),

@@ -9,6 +9,7 @@ use tower::ServiceExt;
 mod approvals;
 mod errors;
 mod floors;
+mod notices;
 mod verbs;
 
 const ADMIN: &str = "operator-secret";
@@ -53,6 +54,21 @@ impl Hooks for Node {
             }
             "adv_down" => Err("the ledger does not answer".to_owned()),
             _ => Ok(None),
+        }
+    }
+
+    fn refused_notices(&self, wanted: &Letters) -> Result<Vec<Value>, String> {
+        let below = wanted.from.unwrap_or(4);
+        let ids = (1..below).rev().take(wanted.limit as usize);
+        Ok(ids
+            .map(|id| json!({ "id": id, "reason": wanted.reason, "open": wanted.open }))
+            .collect())
+    }
+
+    fn replay_notices(&self, wanted: &Letters) -> Result<Value, String> {
+        match &wanted.exchange {
+            Some(down) if down == "down" => Err("the ledger has stopped".to_owned()),
+            _ => Ok(json!({ "ids": wanted.ids, "from": wanted.from, "limit": wanted.limit })),
         }
     }
 

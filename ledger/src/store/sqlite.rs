@@ -8,6 +8,7 @@ mod adjustments;
 mod auctions;
 mod charge;
 mod closing;
+mod letters;
 mod log;
 mod prune;
 mod report;
@@ -15,7 +16,8 @@ mod schema;
 
 use super::{Budget, BudgetState, Funding, Store, StoreError};
 use crate::currency::Currency;
-use crate::event::{Event, Fault, Outcome};
+use crate::event::{Event, Outcome};
+use crate::letter::DeadLetter;
 use crate::money::Micros;
 use crate::statement::{Balances, Books, Period, Statement};
 use rusqlite::{
@@ -28,6 +30,7 @@ use std::time::Duration;
 pub use adjustments::{Correction, NewAdjustment};
 pub use auctions::{AuctionFile, LoggedAuction};
 pub use closing::{Clock, Closing, MonthStatement};
+pub use letters::MOST_LETTERS;
 pub use prune::Pruned;
 pub use report::{Party, Refused, Tally, loss_reason};
 
@@ -175,14 +178,15 @@ impl Store for SqliteStore {
         Ok(outcomes)
     }
 
-    fn refuse(&mut self, event: &Event, fault: Fault) -> Result<Outcome, StoreError> {
+    fn refuse(&mut self, letters: &[DeadLetter]) -> Result<Vec<Outcome>, StoreError> {
         self.change(|change| {
-            if charge::known(change, event)? {
-                Ok(Outcome::Duplicate)
-            } else {
-                charge::refuse(change, event, fault)
-            }
+            let kept = letters.iter().map(|letter| letters::keep(change, letter));
+            kept.collect()
         })
+    }
+
+    fn replayed(&mut self, done: &[(i64, &'static str)], now_ms: i64) -> Result<(), StoreError> {
+        self.change(|change| letters::replayed(change, done, now_ms))
     }
 
     fn refusals(&self) -> Result<Vec<(String, u64)>, StoreError> {

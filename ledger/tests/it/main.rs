@@ -5,6 +5,7 @@
 mod auctions;
 mod books;
 mod fixture;
+mod letters;
 mod limits;
 mod month;
 mod node;

@@ -4,7 +4,7 @@ use crate::fixture::{File, bill, budget, late};
 use ledger::event::Fault;
 use ledger::statement::{Month, Period, Zones};
 use ledger::store::{Closing, SqliteStore, Store};
-use ledger::{Cpm, Event, Outcome};
+use ledger::{Cpm, DeadLetter, Event, Outcome};
 use proptest::prelude::*;
 
 /// Months of 2026 that are played through.
@@ -107,7 +107,9 @@ fn refusals_stay_as_long_as_their_bid_may_be_billed() {
             cpm: Cpm(2_000_000),
             ..bill(100 + month, 1_000_000)
         };
-        store.refuse(&dear, Fault::AboveBid).unwrap();
+        store
+            .refuse(&[DeadLetter::of(&dear, Fault::AboveBid, "")])
+            .unwrap();
     }
     for month in 1..=6 {
         close(&mut store, month);

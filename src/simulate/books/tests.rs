@@ -1,6 +1,6 @@
 use super::*;
 use ledger::store::{Budget, SqliteStore, Store};
-use ledger::{Cpm, Currency};
+use ledger::{Cpm, Currency, Multiplier};
 use proptest::prelude::*;
 
 const EUR: Currency = Currency(*b"EUR");
@@ -64,6 +64,7 @@ fn bill(bid: u8, cpm: i64, keys: usize) -> Event {
         bid: Cpm(80_000),
         cpm: Cpm(cpm),
         currency: EUR,
+        multiplier: Multiplier::ONE,
         share_ppm: 0,
         reason: 0,
         budgets: keys.iter().map(|key| (*key).to_owned()).collect(),

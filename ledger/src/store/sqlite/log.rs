@@ -3,7 +3,7 @@
 use super::{adjustments, closing, read_budget};
 use crate::currency::Currency;
 use crate::event::{Event, Kind};
-use crate::money::{Cpm, Micros};
+use crate::money::{Cpm, Micros, Multiplier};
 use crate::posting::Account;
 use crate::statement::{Balances, Books, Logged, Opening, Period, Periods, Replay, Statement};
 use crate::store::{BudgetState, StoreError};
@@ -78,7 +78,7 @@ pub(super) fn for_each_within(
     let mut statement = connection.prepare(
         "SELECT kind, key, at_ms, exchange, seat, advertiser, line_item, creative, publisher,
                 placement, partner, cpm, currency, share_ppm, reason, funded, cost, bid, seq,
-                booked_ms
+                booked_ms, multiplier
          FROM event WHERE seq > ?1 AND at_ms >= ?2 AND at_ms < ?3 ORDER BY seq",
     )?;
     let mut rows = statement.query(params![after, period.from_ms, period.to_ms])?;
@@ -183,6 +183,8 @@ fn read_event(row: &Row<'_>) -> Result<Logged, StoreError> {
         bid: Cpm(row.get(17)?),
         cpm: Cpm(row.get(11)?),
         currency: read_currency(row, 12)?,
+        multiplier: Multiplier::new(row.get(20)?)
+            .ok_or_else(|| StoreError::Corrupt("a multiplier beyond all bounds".to_owned()))?,
         share_ppm: row.get(13)?,
         reason: row.get(14)?,
         budgets: Vec::new(),

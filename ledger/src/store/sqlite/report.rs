@@ -6,7 +6,7 @@ use super::log;
 use super::log::read_currency;
 use crate::currency::Currency;
 use crate::event::{Event, Kind};
-use crate::money::{Cpm, Micros};
+use crate::money::{Cpm, Micros, Multiplier};
 use crate::statement::{Adjustment, Logged, Period};
 use crate::store::StoreError;
 use crate::store::sqlite::adjustments;
@@ -24,8 +24,8 @@ pub enum Party {
 /// One thing that was counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tally {
-    /// A charged impression and what it cost.
-    Charged(Currency, Micros),
+    /// A charge: what it cost and how many impressions it counts.
+    Charged(Currency, Micros, u64),
     /// A charge that was refused, with the label of its fault, and never made rightly.
     Refused(String),
     /// A win without a charge.
@@ -34,9 +34,19 @@ pub enum Tally {
     Shown,
 }
 
+/// The columns of a [`Refused`]. One is settled when its event was written, by whatever notice.
+pub(super) const REFUSALS: &str = "SELECT * FROM (
+    SELECT id, key, kind, fault, at_ms, exchange, seat, line_item, bid, cpm, currency, told,
+        verified, replayed_ms, outcome, EXISTS
+            (SELECT 1 FROM event WHERE event.key = refusal.key AND event.kind = refusal.kind)
+            AS settled
+    FROM refusal)";
+
 /// A refusal as it was noted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
+    /// Its number, rising.
+    pub id: i64,
     /// The event's key.
     pub key: [u8; 16],
     /// The kind's label.
@@ -55,8 +65,40 @@ pub struct Refused {
     pub bid: Cpm,
     /// What was asked for.
     pub cpm: Cpm,
-    /// The currency of both.
-    pub currency: Currency,
+    /// The currency of both; `None` where it is not known.
+    pub currency: Option<Currency>,
+    /// Path and query of the notice; empty where they are not known.
+    pub told: String,
+    /// Whether the notice's token was signed by us.
+    pub verified: bool,
+    /// When it was last judged again, unix milliseconds; 0 for never.
+    pub replayed_ms: i64,
+    /// What came of that.
+    pub outcome: String,
+    /// Whether its event has been written since.
+    pub settled: bool,
+}
+
+pub(super) fn read_refused(row: &Row<'_>) -> Result<Refused, StoreError> {
+    let known = !row.get_ref(10)?.as_str().unwrap_or_default().is_empty();
+    Ok(Refused {
+        id: row.get(0)?,
+        key: row.get(1)?,
+        kind: row.get(2)?,
+        fault: row.get(3)?,
+        at_ms: row.get(4)?,
+        exchange: row.get(5)?,
+        seat: row.get(6)?,
+        line_item: row.get(7)?,
+        bid: Cpm(row.get(8)?),
+        cpm: Cpm(row.get(9)?),
+        currency: known.then(|| read_currency(row, 10)).transpose()?,
+        told: row.get(11)?,
+        verified: row.get(12)?,
+        replayed_ms: row.get(13)?,
+        outcome: row.get(14)?,
+        settled: row.get(15)?,
+    })
 }
 
 impl SqliteStore {
@@ -76,11 +118,13 @@ impl SqliteStore {
         };
         let wanted = params![name, kind.label(), period.from_ms, period.to_ms];
         let charged = format!(
-            "SELECT at_ms, currency, cost FROM event
+            "SELECT at_ms, currency, cost, multiplier FROM event
              WHERE {column} = ?1 AND kind = ?2 AND at_ms >= ?3 AND at_ms < ?4"
         );
         self.each(&charged, wanted, |row| {
-            let tally = Tally::Charged(read_currency(row, 1)?, Micros(row.get(2)?));
+            let several = Multiplier::new(row.get(3)?).unwrap_or_default();
+            let (currency, cost) = (read_currency(row, 1)?, Micros(row.get(2)?));
+            let tally = Tally::Charged(currency, cost, several.impressions());
             visit(row.get(0)?, tally);
             Ok(())
         })?;
@@ -138,21 +182,9 @@ impl SqliteStore {
     /// Where the database refuses.
     pub fn refused(&self, period: Period) -> Result<Vec<Refused>, StoreError> {
         let mut found = Vec::new();
-        let query = "SELECT key, kind, fault, at_ms, exchange, seat, line_item, bid, cpm, currency
-             FROM refusal WHERE at_ms >= ?1 AND at_ms < ?2 ORDER BY at_ms, key, kind, fault";
-        self.each(query, params![period.from_ms, period.to_ms], |row| {
-            found.push(Refused {
-                key: row.get(0)?,
-                kind: row.get(1)?,
-                fault: row.get(2)?,
-                at_ms: row.get(3)?,
-                exchange: row.get(4)?,
-                seat: row.get(5)?,
-                line_item: row.get(6)?,
-                bid: Cpm(row.get(7)?),
-                cpm: Cpm(row.get(8)?),
-                currency: read_currency(row, 9)?,
-            });
+        let query = format!("{REFUSALS} WHERE at_ms >= ?1 AND at_ms < ?2 ORDER BY at_ms, id");
+        self.each(&query, params![period.from_ms, period.to_ms], |row| {
+            found.push(read_refused(row)?);
             Ok(())
         })?;
         Ok(found)
