@@ -142,6 +142,7 @@ fn event(number: u32, of: u32) -> Event {
             Vec::new()
         },
         reservation: None,
+        touch: None,
     }
 }
 

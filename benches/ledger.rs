@@ -105,6 +105,7 @@ fn claims(line_item: &str, number: u64) -> Claims<'_> {
             advertiser: false,
         },
         user: 0x1234_5678_9abc_def0,
+        capped: true,
         exchange: "demo",
         seat: "adv_00000042",
         advertiser: "adv_00000042",

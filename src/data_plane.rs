@@ -2,6 +2,7 @@
 
 mod auction;
 mod bid;
+mod convert;
 pub(crate) mod notice;
 mod track;
 
@@ -66,6 +67,8 @@ async fn route(
     }
     if let Some(kind) = path.strip_prefix("/t/") {
         let answer = match track::Kind::of(kind) {
+            None if kind == "conv" && (post || get) => convert::answer(worker, &request).await,
+            None if kind == "conv" => Ok(not_allowed("GET, POST")),
             None => not_found(&path),
             Some(_) if !post && !get => Ok(not_allowed("GET, POST")),
             Some(kind) => track::answer(worker, kind, &request).await,

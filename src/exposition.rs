@@ -61,6 +61,10 @@ pub fn describe() {
         "Refused notices, by whether they were kept."
     );
     describe_counter!(
+        "gavel_conversions_total",
+        "Conversions by what they were credited to."
+    );
+    describe_counter!(
         "gavel_tokens_refused_total",
         "Tokens that were not ours or not valid, by reason."
     );

@@ -7,6 +7,7 @@ pub mod buying;
 pub mod check;
 pub mod clock;
 pub mod config;
+mod conversions;
 pub mod data_plane;
 pub mod dead_letters;
 pub mod demo;

@@ -135,6 +135,8 @@ pub struct Gone {
     pub refusals: u64,
     /// Logged auctions.
     pub auctions: u64,
+    /// What was seen and clicked so long ago that no conversion is credited to it.
+    pub touches: u64,
 }
 
 /// Deletes what the configuration does not keep, in short steps, until done or `interrupted`.
@@ -156,9 +158,20 @@ pub fn prune(settings: &Settings, interrupted: impl Fn() -> bool) -> Result<Gone
             std::thread::sleep(PAUSE);
         }
     }
+    let ledger = node::ledger_file(&settings.storage);
+    if !ledger.exists() {
+        return Ok(gone);
+    }
+    let mut books = SqliteStore::correct(&ledger).context("the ledger cannot be opened")?;
+    loop {
+        let step = books.prune_touches(clock::unix_ms(), STEP)?;
+        gone.touches += step;
+        if step < u64::from(STEP) || interrupted() {
+            break;
+        }
+        std::thread::sleep(PAUSE);
+    }
     if settings.log_event_months > 0 {
-        let mut books = SqliteStore::correct(&node::ledger_file(&settings.storage))
-            .context("the ledger cannot be opened")?;
         loop {
             let step = books.prune(settings.log_event_months, STEP)?;
             gone.events += step.events;
@@ -188,8 +201,8 @@ impl PruneArguments {
     pub fn run(&self, settings: &Settings) -> Result<String> {
         let gone = prune(settings, || false)?;
         let mut out = format!(
-            "deleted {} events, {} refusals, {} auctions\n",
-            gone.events, gone.refusals, gone.auctions
+            "deleted {} events, {} refusals, {} auctions, {} touches\n",
+            gone.events, gone.refusals, gone.auctions, gone.touches
         );
         if settings.log_event_months == 0 {
             out.push_str("events are kept for ever (log.event_months is 0)\n");

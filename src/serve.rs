@@ -2,6 +2,7 @@
 
 use crate::clock;
 use crate::config::Settings;
+use crate::conversions;
 use crate::dead_letters;
 use crate::keys;
 use crate::node::{Node, Started};
@@ -10,11 +11,12 @@ use crate::rates::Rates;
 use crate::server;
 use crate::shutdown::Shutdown;
 use anyhow::{Context, Result, bail};
-use control::api::{Format, Hooks, Letters, Settings as ApiSettings};
+use control::api::{Format, Hooks, Letters, NotConverted, Reported, Settings as ApiSettings};
 use control::fault::Fault;
 use exchange::link::notice::{self, Inbox, Journal, Post};
 use jiff::Timestamp;
 use ledger::letter::Wanted;
+use ledger::statement::Period;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -83,6 +85,26 @@ impl Hooks for NodeHooks {
         let sheet = crate::statement::sheet(&self.node.settings, account, Some(month));
         let sheet = sheet.map_err(|error| format!("{error:#}"))?;
         Ok(sheet.map(|sheet| sheet.write(format)))
+    }
+
+    fn convert(&self, reported: &[Reported]) -> Result<Vec<&'static str>, NotConverted> {
+        conversions::report(&self.node, reported)
+    }
+
+    fn conversions(
+        &self,
+        advertiser: &str,
+        before: Option<i64>,
+        most: u32,
+    ) -> Result<Vec<Value>, String> {
+        let storage = &self.node.settings.storage;
+        let found = conversions::list(storage, advertiser, before, most);
+        found.map_err(|error| format!("{error:#}"))
+    }
+
+    fn converted(&self, advertiser: &str, period: Period) -> Result<Vec<Value>, String> {
+        let found = conversions::sums(&self.node.settings.storage, advertiser, period);
+        found.map_err(|error| format!("{error:#}"))
     }
 
     fn refused_notices(&self, wanted: &Letters) -> Result<Vec<Value>, String> {

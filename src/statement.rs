@@ -5,6 +5,7 @@
 //! log makes the same bytes.
 
 mod command;
+mod conversions;
 mod counts;
 pub(crate) mod csv;
 mod discrepancy;
@@ -19,6 +20,7 @@ use control::api::Format;
 use control::resource::{Kind, Resource};
 use control::store::Filter;
 use jiff::tz::TimeZone;
+use ledger::conversion::Tally;
 use ledger::posting::Account;
 use ledger::statement::{Adjustment, Line, Month, Period, Zones};
 use ledger::store::{Closing, MonthStatement, SqliteStore, Store};
@@ -51,6 +53,8 @@ pub struct Sheet {
     pub items: Vec<Line>,
     /// The corrections among them.
     pub adjustments: Vec<Correction>,
+    /// The conversions of an advertiser, which are no money of the account.
+    pub conversions: Vec<Tally>,
 }
 
 /// A correction on a statement.
@@ -220,6 +224,8 @@ pub fn sheet(settings: &Settings, account: &str, month: Option<Month>) -> Result
     let (zone, period) = clock.map_or(("UTC".to_owned(), period), |clock| {
         (clock.zone, clock.period)
     });
+    let advertiser = account.strip_prefix("advertiser:").unwrap_or(account);
+    let conversions = store.converted(advertiser, period)?;
     let statement = drawn.statement;
     let only = |lines: Vec<Line>| {
         lines
@@ -250,6 +256,7 @@ pub fn sheet(settings: &Settings, account: &str, month: Option<Month>) -> Result
         closed: drawn.closed,
         replayed: drawn.replayed,
         adjustments: adjustments.collect(),
+        conversions,
         lines: only(statement.lines),
         items: only(statement.items),
     }))

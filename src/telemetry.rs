@@ -6,8 +6,8 @@
 use bidder::NoBid;
 use bidder::notice::Refusal;
 pub use exchange::latency::{Counts, Latency};
-use ledger::Outcome;
 use ledger::token::Rejected;
+use ledger::{Credit, Outcome};
 use metrics::{Counter, counter, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::sync::OnceLock;
@@ -82,6 +82,8 @@ pub struct Telemetry {
     pub letters_kept: Counter,
     /// Refused notices that were not, since the ledger was busy or anybody could have sent them.
     pub letters_shed: Counter,
+    /// Conversions by what became of them, by [`Credit::index`].
+    pub conversions: [Counter; Credit::ALL.len()],
     /// Events of playback of our video and audio, in the order of [`bidder::vast::EVENTS`].
     pub playback: [Counter; bidder::vast::EVENTS.len()],
     /// What became of events, in the order of [`OUTCOMES`].
@@ -131,6 +133,8 @@ impl Telemetry {
                 .map(|reason| counter!("gavel_tokens_refused_total", "reason" => reason.label())),
             letters_kept: counter!("gavel_dead_letters_total", "outcome" => "kept"),
             letters_shed: counter!("gavel_dead_letters_total", "outcome" => "shed"),
+            conversions: Credit::ALL
+                .map(|credit| counter!("gavel_conversions_total", "credit" => credit.label())),
             playback: bidder::vast::EVENTS
                 .map(|event| counter!("gavel_playback_events_total", "event" => event)),
             outcomes: OUTCOMES

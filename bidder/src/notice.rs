@@ -211,6 +211,11 @@ pub fn event(
     };
     let reason = fields.reason.and_then(|reason| reason.parse().ok());
     let event = Event::of(kind, claims, at_ms).map_err(|_| Refusal::WrongCurrency)?;
+    let event = match notice {
+        Notice::Impression => event.touching(claims, false),
+        Notice::Click => event.touching(claims, true),
+        Notice::Win | Notice::Bill | Notice::Loss => event,
+    };
     Ok(Event {
         cpm,
         multiplier,
@@ -281,7 +286,8 @@ mod tests {
                 campaign: true,
                 ..Draws::default()
             },
-            user: 0,
+            user: 7,
+            capped: false,
             sale: Sale::default(),
             exchange: "demo",
             seat: "acme",

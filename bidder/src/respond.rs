@@ -292,8 +292,9 @@ fn sign(
         currency: terms.currency.0,
         day: Day(snapshot.plan.day(item.advertiser)),
         draws: item.draws,
+        user: terms.user,
         // Nobody counts what has no cap.
-        user: item.daily_cap.map_or(0, |_| terms.user),
+        capped: item.daily_cap.is_some(),
         sale: Sale::default(),
         exchange,
         seat: seat(snapshot, item),

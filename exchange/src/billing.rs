@@ -56,6 +56,7 @@ mod tests {
             day: Day(0),
             draws: Draws::default(),
             user: 0,
+            capped: false,
             sale: Sale {
                 share_ppm: 850_000,
                 allow_private: false,

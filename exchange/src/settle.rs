@@ -169,6 +169,7 @@ fn impression_url(
         day: Day::default(),
         draws: Draws::default(),
         user: 0,
+        capped: false,
         sale: Sale {
             share_ppm: auction.seller.publisher.revenue_share_ppm,
             allow_private: partner.allow_private(),

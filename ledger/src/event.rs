@@ -1,6 +1,7 @@
 //! What happened: the events of the log, and what each does to the books.
 
 use crate::carry::Carry;
+use crate::conversion::Touch;
 use crate::currency::Currency;
 use crate::money::{Cpm, Micros, Multiplier};
 use crate::posting::{Account, Entry, Posting, credit, debit};
@@ -102,6 +103,8 @@ pub struct Event {
     pub budgets: Vec<String>,
     /// The reservation that a bill settles: the epoch of the node and its place there.
     pub reservation: Option<(u32, ReservationId)>,
+    /// What it shows to somebody, for conversions; `None` where it shows nothing.
+    pub touch: Option<Touch>,
 }
 
 /// Claims whose currency is not a currency.
@@ -301,7 +304,21 @@ impl Event {
             reason: 0,
             budgets: budgets.map(|key| key.to_string()).collect(),
             reservation: claims.reservation.map(reservation),
+            touch: None,
         })
+    }
+
+    /// The event with what it shows to the user of the claims: a click, or a view.
+    #[must_use]
+    pub fn touching(self, claims: &Claims<'_>, click: bool) -> Self {
+        Self {
+            touch: Some(Touch {
+                click,
+                user: claims.user,
+                campaign: claims.campaign.to_owned(),
+            }),
+            ..self
+        }
     }
 
     /// What is wrong with the event by itself. Only events about our own money are held to it: a

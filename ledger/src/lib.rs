@@ -12,6 +12,7 @@
 pub mod auction;
 pub mod budget;
 pub mod carry;
+pub mod conversion;
 pub mod currency;
 pub mod event;
 pub mod invariant;
@@ -28,6 +29,7 @@ pub mod writer;
 pub use auction::{AuctionLog, AuctionRecord, BidRecord};
 pub use budget::{BudgetKey, Day, Draws};
 pub use carry::Carry;
+pub use conversion::{Conversion, Converted, Credit, Windows};
 pub use currency::{Currency, RateTable};
 pub use event::{Event, Outcome, Refusal};
 pub use lease::{Book, BudgetPath, BudgetSlot};

@@ -2,6 +2,7 @@
 
 mod sqlite;
 
+use crate::conversion::{Conversion, Credit};
 use crate::currency::Currency;
 use crate::event::{Event, Outcome};
 use crate::letter::DeadLetter;
@@ -222,6 +223,12 @@ pub trait Store {
     /// # Errors
     /// [`StoreError`]; nothing is then written.
     fn replayed(&mut self, done: &[(i64, &'static str)], now_ms: i64) -> Result<(), StoreError>;
+
+    /// Counts conversions, each order once, and credits them.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing is then written.
+    fn convert(&mut self, conversions: &[Conversion]) -> Result<Vec<Credit>, StoreError>;
 
     /// How many refusals were noted, by the label of their fault.
     ///

@@ -32,6 +32,8 @@ pub enum Purpose {
     Impression,
     /// Clicks, with the landing page inside.
     Click,
+    /// Conversions, from the advertiser's page.
+    Conversion,
 }
 
 /// Which side of the trade issued a token or records an event.
@@ -85,8 +87,10 @@ pub struct Claims<'a> {
     pub day: Day,
     /// The budgets that the bid draws on; none on the exchange's side.
     pub draws: Draws,
-    /// Key of the user for frequency counting, 0 where there is none.
+    /// Key of the user, 0 where there is none.
     pub user: u64,
+    /// Whether the user's impressions are counted.
+    pub capped: bool,
     /// The terms of the sale; the default on the bidder's side, whose tokens do not carry them.
     pub sale: Sale,
     /// The ad exchange.

@@ -5,12 +5,13 @@
 //! writer refuses everything until the books are opened again: what the database holds is then
 //! unknown, and a retry as if nothing had happened could charge twice. Whatever happens to the thread, every event is answered.
 
+use crate::conversion::{Conversion, Credit};
 use crate::event::{Event, Outcome, Refusal};
 use crate::lease::Book;
 use crate::letter::DeadLetter;
 use crate::money::Micros;
 use crate::reservation::Reservations;
-use crate::store::{Funding, Store};
+use crate::store::{Funding, Store, StoreError};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,13 +23,18 @@ use std::time::Duration;
 const BATCH: usize = 2048;
 
 /// Told what became of an event, after it is durable.
-pub type Reply = Box<dyn FnOnce(Result<Outcome, Refusal>) + Send>;
+pub type Reply = Told<Outcome>;
+/// Told what became of a conversion, after it is durable.
+pub type Credited = Told<Credit>;
+/// Told what became of something that was to be written.
+pub type Told<T> = Box<dyn FnOnce(Result<T, Refusal>) + Send>;
 /// Work on the store between batches.
 pub type Work = Box<dyn FnOnce(&mut dyn Store) + Send>;
 
 enum Command {
-    Record(Box<Event>, Pending),
-    Refuse(Box<DeadLetter>, Pending),
+    Record(Box<Event>, Pending<Outcome>),
+    Refuse(Box<DeadLetter>, Pending<Outcome>),
+    Convert(Box<Conversion>, Pending<Credit>),
     Work(Work),
     Reopen(Box<Run>),
     Stop,
@@ -42,14 +48,14 @@ struct Run {
 }
 
 /// An answer that is owed. One that is dropped, with the queue or by a panic, answers too.
-struct Pending(Option<Reply>);
+struct Pending<T>(Option<Told<T>>);
 
-impl Pending {
-    fn answer(mut self, result: Result<Outcome, Refusal>) {
+impl<T> Pending<T> {
+    fn answer(mut self, result: Result<T, Refusal>) {
         self.give(result);
     }
 
-    fn give(&mut self, result: Result<Outcome, Refusal>) {
+    fn give(&mut self, result: Result<T, Refusal>) {
         if let Some(reply) = self.0.take() {
             // A sender that panics has itself to blame; the ledger goes on for the others.
             let _ = catch_unwind(AssertUnwindSafe(|| reply(result)));
@@ -57,7 +63,7 @@ impl Pending {
     }
 }
 
-impl Drop for Pending {
+impl<T> Drop for Pending<T> {
     fn drop(&mut self) {
         self.give(Err(Refusal::Stopped));
     }
@@ -111,6 +117,11 @@ impl Writer {
         self.enqueue(Command::Refuse(Box::new(letter), Pending(Some(reply))));
     }
 
+    /// Hands a conversion over; `reply` is called after the commit, or at once with a refusal.
+    pub fn convert(&self, conversion: Conversion, reply: Credited) {
+        self.enqueue(Command::Convert(Box::new(conversion), Pending(Some(reply))));
+    }
+
     /// Queues an event or answers it at once. Never waits.
     fn enqueue(&self, command: Command) {
         let (command, refusal) = match self.queue.try_send(command) {
@@ -122,6 +133,7 @@ impl Writer {
             Command::Record(_, pending) | Command::Refuse(_, pending) => {
                 pending.answer(Err(refusal));
             }
+            Command::Convert(_, pending) => pending.answer(Err(refusal)),
             Command::Work(_) | Command::Reopen(_) | Command::Stop => {}
         }
     }
@@ -189,6 +201,7 @@ impl State {
         let mut events = Vec::new();
         let mut replies = Vec::new();
         let mut letters = (Vec::new(), Vec::new());
+        let mut conversions = (Vec::new(), Vec::new());
         while let Ok(first) = commands.recv() {
             let mut next = Some(first);
             let mut stop = false;
@@ -204,6 +217,10 @@ impl State {
                         letters.0.push(*letter);
                         letters.1.push(reply);
                     }
+                    Command::Convert(conversion, reply) => {
+                        conversions.0.push(*conversion);
+                        conversions.1.push(reply);
+                    }
                     Command::Work(job) => work = Some(job),
                     Command::Reopen(run) => reopened = Some(run),
                     Command::Stop => stop = true,
@@ -211,7 +228,7 @@ impl State {
                 if work.is_some() || reopened.is_some() || stop {
                     break;
                 }
-                let gathered = events.len() + letters.0.len();
+                let gathered = events.len() + letters.0.len() + conversions.0.len();
                 if gathered >= BATCH {
                     break;
                 }
@@ -224,7 +241,8 @@ impl State {
                 next = commands.recv_timeout(patience).ok();
             }
             self.commit(&mut events, &mut replies);
-            self.keep(&mut letters.0, &mut letters.1);
+            self.write(&mut letters, |store, letters| store.refuse(letters));
+            self.write(&mut conversions, |store, all| store.convert(all));
             if let Some(work) = work.filter(|_| self.healthy.load(Ordering::Acquire)) {
                 work(self.run.store.as_mut());
             }
@@ -238,7 +256,7 @@ impl State {
         }
     }
 
-    fn commit(&mut self, events: &mut Vec<Event>, replies: &mut Vec<Pending>) {
+    fn commit(&mut self, events: &mut Vec<Event>, replies: &mut Vec<Pending<Outcome>>) {
         if events.is_empty() {
             return;
         }
@@ -249,25 +267,29 @@ impl State {
         }
     }
 
-    /// Keeps refused notices in a transaction of their own. Where that fails the writer stops, as
-    /// it does for any write that fails.
-    fn keep(&mut self, letters: &mut Vec<DeadLetter>, replies: &mut Vec<Pending>) {
-        if letters.is_empty() {
+    /// Writes a batch of its own. Where that fails the writer stops, as it does for any write that
+    /// fails.
+    fn write<I, O>(
+        &mut self,
+        (items, replies): &mut (Vec<I>, Vec<Pending<O>>),
+        work: impl FnOnce(&mut dyn Store, &[I]) -> Result<Vec<O>, StoreError>,
+    ) {
+        if items.is_empty() {
             return;
         }
-        let mut kept = None;
+        let mut written = None;
         if self.healthy.load(Ordering::Acquire) {
-            let store = &mut self.run.store;
-            let done = catch_unwind(AssertUnwindSafe(|| store.refuse(letters)));
-            kept = done.ok().and_then(Result::ok);
-            if kept.is_none() {
+            let store = self.run.store.as_mut();
+            let done = catch_unwind(AssertUnwindSafe(|| work(store, items)));
+            written = done.ok().and_then(Result::ok);
+            if written.is_none() {
                 self.healthy.store(false, Ordering::Release);
             }
         }
-        letters.clear();
-        let mut kept = kept.unwrap_or_default().into_iter();
+        items.clear();
+        let mut written = written.unwrap_or_default().into_iter();
         for pending in replies.drain(..) {
-            pending.answer(kept.next().ok_or(Refusal::Stopped));
+            pending.answer(written.next().ok_or(Refusal::Stopped));
         }
     }
 

@@ -244,7 +244,7 @@ fn end<T>(
 
 /// A lost bid is shown to nobody.
 fn uncount(caps: &FrequencyCaps, claims: &Claims<'_>, expires_at: u32) {
-    if claims.user != 0 {
+    if claims.user != 0 && claims.capped {
         let line_item = line_item_key(claims.line_item);
         caps.release(UserKey(claims.user), line_item, expires_at);
     }
@@ -252,7 +252,7 @@ fn uncount(caps: &FrequencyCaps, claims: &Claims<'_>, expires_at: u32) {
 
 /// An impression counts on the day of its bid.
 fn count(caps: &FrequencyCaps, claims: &Claims<'_>, expires_at: u32, now_s: u32) {
-    if claims.user != 0 {
+    if claims.user != 0 && claims.capped {
         let (user, line_item) = (UserKey(claims.user), line_item_key(claims.line_item));
         caps.confirm(user, line_item, claims.day.0, expires_at, now_s);
     }

@@ -4,6 +4,7 @@
 use super::notice::{self, settle, told};
 use super::worker::Worker;
 use crate::clock;
+use crate::conversions;
 use crate::http::{self, Answer, Problem};
 use bidder::notice::{Fields, Notice};
 use bidder::vast::EVENTS;
@@ -17,7 +18,8 @@ use ledger::token::{Claims, Purpose, Side};
 use ledger::{Event, Outcome};
 
 /// A transparent GIF of one pixel.
-const PIXEL: &[u8] = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff!\xf9\x04\x01\0\0\0\0,\
+pub(super) const PIXEL: &[u8] =
+    b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff!\xf9\x04\x01\0\0\0\0,\
 \0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
 
 /// What is tracked.
@@ -73,7 +75,7 @@ pub(super) async fn answer(
         (Kind::View, Side::Bidder) => {
             let event = Event::of(event::Kind::View, &claims, clock::unix_ms())
                 .map_err(|why| Problem::new(StatusCode::BAD_REQUEST, "t", why.to_string()))?;
-            super::record(worker, event).await?;
+            super::record(worker, event.touching(&claims, false)).await?;
         }
         (Kind::Impression, Side::Bidder) => {
             let (notice, fields) = (Notice::Impression, Fields::default());
@@ -92,7 +94,10 @@ pub(super) async fn answer(
         Kind::Impression | Kind::View => {
             http::with_body(StatusCode::OK, "image/gif", Bytes::from_static(PIXEL))
         }
-        Kind::Click => redirect(claims.url)?,
+        Kind::Click => {
+            let page = conversions::landing_page(&worker.node, &claims, clock::unix_s());
+            redirect(&page)?
+        }
     }))
 }
 

@@ -1,8 +1,11 @@
 //! Where the rows of the tables come from.
 
-use super::table::{ADJUSTMENTS, AUCTIONS, BIDS, Cell, EVENTS, REFUSALS, SCHEMA_VERSION};
+use super::table::{
+    ADJUSTMENTS, AUCTIONS, BIDS, CONVERSIONS, Cell, EVENTS, REFUSALS, SCHEMA_VERSION,
+};
 use anyhow::Result;
 use control::access::hexadecimal;
+use ledger::Converted;
 use ledger::posting::Column;
 use ledger::statement::{Logged, Period};
 use ledger::store::{AuctionFile, LoggedAuction, Refused, SqliteStore, loss_reason};
@@ -53,6 +56,7 @@ pub(super) fn visit(
             )?;
         }
     }
+    books.each_conversion(period, |one| conversion(one, take))?;
     if let Some(auctions) = auctions {
         auctions.each(period, |logged| auction(logged, take))?;
     }
@@ -108,6 +112,33 @@ fn refusal(refused: &Refused, take: &mut Take<'_>) -> Result<()> {
             Cell::Text(refused.currency.as_ref().map_or("", |code| code.code())),
             Cell::Integer(refused.bid.0),
             Cell::Integer(refused.cpm.0),
+        ],
+    )
+}
+
+fn conversion(one: &Converted, take: &mut Take<'_>) -> Result<()> {
+    let key = one.key.map_or(String::new(), |key| hexadecimal(&key));
+    take(
+        CONVERSIONS,
+        &[
+            Cell::Integer(SCHEMA_VERSION),
+            Cell::Integer(one.id),
+            Cell::Text(&one.advertiser),
+            Cell::Text(&one.order),
+            Cell::Time(one.at_ms),
+            Cell::Time(one.received_ms),
+            Cell::Time(one.booked_ms),
+            Cell::Text(&one.source),
+            Cell::Text(one.currency.code()),
+            Cell::Integer(one.value.0),
+            Cell::Text(&one.credit),
+            Cell::Text(&key),
+            Cell::Time(one.touched_ms.unwrap_or(one.at_ms)),
+            Cell::Text(&one.campaign),
+            Cell::Text(&one.line_item),
+            Cell::Text(&one.creative),
+            Cell::Text(&one.exchange),
+            Cell::Text(&one.publisher),
         ],
     )
 }

@@ -102,9 +102,10 @@ pub(super) const REFUSALS: usize = 1;
 pub(super) const ADJUSTMENTS: usize = 2;
 pub(super) const AUCTIONS: usize = 3;
 pub(super) const BIDS: usize = 4;
+pub(super) const CONVERSIONS: usize = 5;
 
 /// Every table.
-pub(super) const TABLES: [Table; 5] = [
+pub(super) const TABLES: [Table; 6] = [
     Table {
         name: "events",
         doc: "What happened to bids and sales: bills, sales, wins, losses, impressions, views, \
@@ -247,6 +248,40 @@ pub(super) const TABLES: [Table; 5] = [
                 "sale_key",
                 "Key of the sale in the table of events; empty for a loser.",
             ),
+        ],
+    },
+    Table {
+        name: "conversions",
+        doc: "Conversions that advertisers reported, each order once, with what they are credited \
+              to.",
+        columns: &[
+            VERSION,
+            integer("id", "Number in the log, rising."),
+            text("advertiser", "The advertiser."),
+            text("order_id", "The advertiser's number of the order."),
+            time(
+                "at",
+                "When it happened; the day of the folder is that of it.",
+            ),
+            time("received", "When it was reported."),
+            time("booked", "When it counts on statements."),
+            text("source", "pixel or upload."),
+            text("currency", "Currency of the value."),
+            integer("value_micros", "What it is worth to the advertiser."),
+            text("credit", "click, view or none."),
+            text(
+                "bid_key",
+                "Key of the bid that is credited, as in the table of events.",
+            ),
+            time(
+                "touched",
+                "When it was seen or clicked; `at` where none is credited.",
+            ),
+            text("campaign", "The campaign that is credited."),
+            text("line_item", "The line item."),
+            text("creative", "The creative."),
+            text("exchange", "The exchange."),
+            text("publisher", "The publisher."),
         ],
     },
 ];

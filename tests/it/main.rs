@@ -11,6 +11,7 @@
 mod audience;
 mod bad_input;
 mod client;
+mod conversions;
 mod corpus;
 mod crash;
 mod creatives;

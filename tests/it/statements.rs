@@ -45,6 +45,7 @@ pub fn bill(number: u32, cpm: i64, at_ms: i64) -> Event {
         reason: 0,
         budgets: vec!["line:li_it".into()],
         reservation: None,
+        touch: None,
     }
 }
 

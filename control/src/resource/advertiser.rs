@@ -2,7 +2,17 @@
 
 use super::Document;
 use super::terms::{Status, Total};
-use crate::model::{Category, Cur, Domain, Name, Tag, Timezone, model};
+use crate::model::{Category, Cur, Domain, Name, Tag, Timezone, Whole, model};
+
+model! {
+    /// How far back conversions are credited, in days; 0 credits nothing.
+    pub struct Attribution {
+        /// After a click.
+        pub post_click_days: Whole<0, 90> = Whole(30),
+        /// After a view, where there is no click.
+        pub post_view_days: Whole<0, 30> = Whole(1),
+    }
+}
 
 model! {
     /// An advertiser.
@@ -22,6 +32,8 @@ model! {
         pub competitive_labels: Vec<Tag> = Vec::new(),
         /// The most that all its campaigns may spend together; absent means no limit.
         pub budget: Option<Total> = None,
+        /// How its conversions are credited.
+        pub attribution: Option<Attribution> = None,
         /// Whether it buys.
         pub status: Status = Status::Active,
     }

@@ -8,6 +8,7 @@ mod adjustments;
 mod auctions;
 mod charge;
 mod closing;
+mod conversions;
 mod letters;
 mod log;
 mod prune;
@@ -15,6 +16,7 @@ mod report;
 mod schema;
 
 use super::{Budget, BudgetState, Funding, Store, StoreError};
+use crate::conversion::{Conversion, Credit};
 use crate::currency::Currency;
 use crate::event::{Event, Outcome};
 use crate::letter::DeadLetter;
@@ -187,6 +189,15 @@ impl Store for SqliteStore {
 
     fn replayed(&mut self, done: &[(i64, &'static str)], now_ms: i64) -> Result<(), StoreError> {
         self.change(|change| letters::replayed(change, done, now_ms))
+    }
+
+    fn convert(&mut self, conversions: &[Conversion]) -> Result<Vec<Credit>, StoreError> {
+        self.change(|change| {
+            let counted = conversions.iter();
+            counted
+                .map(|conversion| conversions::convert(change, conversion))
+                .collect()
+        })
     }
 
     fn refusals(&self) -> Result<Vec<(String, u64)>, StoreError> {

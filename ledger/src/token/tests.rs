@@ -16,6 +16,7 @@ fn claims() -> Claims<'static> {
             ..Draws::default()
         },
         user: 7,
+        capped: true,
         sale: Sale::default(),
         exchange: "demo",
         seat: "acme",
@@ -52,6 +53,7 @@ fn a_token_carries_its_claims() {
     let with_long_url = Claims {
         url: &long,
         multiplier: Multiplier::new(12_500_000).unwrap(),
+        capped: false,
         reservation: None,
         ..claims()
     };

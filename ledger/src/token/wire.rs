@@ -8,6 +8,8 @@ use crate::money::Multiplier;
 /// Bits that say which parts follow that most tokens lack.
 const RESERVED: u8 = 1;
 const SEVERAL: u8 = 2;
+/// Whether nobody counts the user's impressions.
+const UNCAPPED: u8 = 4;
 
 /// The bytes of a token while they are written. Ordinary tokens fit on the stack.
 pub(super) struct Payload {
@@ -61,7 +63,8 @@ impl Payload {
         self.put(&claims.key);
         let several = claims.multiplier != Multiplier::ONE;
         let reserved = u8::from(claims.reservation.is_some()) * RESERVED;
-        self.put(&[reserved | (u8::from(several) * SEVERAL)]);
+        let uncapped = u8::from(!claims.capped) * UNCAPPED;
+        self.put(&[reserved | uncapped | (u8::from(several) * SEVERAL)]);
         if let Some((epoch, slot, generation)) = claims.reservation {
             for part in [epoch, slot, generation] {
                 self.put(&part.to_le_bytes());
@@ -160,6 +163,7 @@ impl<'a> Reader<'a> {
             day: Day(self.number()?),
             draws: Draws::from_bits(u8::from_le_bytes(self.take()?))?,
             user: u64::from_le_bytes(self.take()?),
+            capped: has & UNCAPPED == 0,
             sale: match side {
                 Side::Bidder => Sale::default(),
                 Side::Exchange => self.sale()?,

@@ -65,6 +65,7 @@ pub(crate) fn bill(number: u32, cpm: i64) -> Event {
         reason: 0,
         budgets: vec!["line:li_a".into()],
         reservation: None,
+        touch: None,
     }
 }
 

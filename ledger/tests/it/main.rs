@@ -4,6 +4,7 @@
 
 mod auctions;
 mod books;
+mod conversions;
 mod fixture;
 mod letters;
 mod limits;

@@ -37,6 +37,7 @@ fn event(kind: Kind, (partner, seat): (&str, &str), cpm: i64) -> Event {
         reason: 0,
         budgets: Vec::new(),
         reservation: None,
+        touch: None,
     }
 }
 

@@ -69,6 +69,7 @@ fn bill(bid: u8, cpm: i64, keys: usize) -> Event {
         reason: 0,
         budgets: keys.iter().map(|key| (*key).to_owned()).collect(),
         reservation: None,
+        touch: None,
     }
 }
 

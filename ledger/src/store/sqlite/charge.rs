@@ -1,6 +1,6 @@
 //! What one event does to the tables: a ladder of checks, then the writes.
 
-use super::{budget_state, letters};
+use super::{budget_state, conversions, letters};
 use crate::carry::Carry;
 use crate::event::{Event, Fault, Kind, Outcome};
 use crate::invariant;
@@ -210,7 +210,9 @@ fn insert(
             event.bid.0,
             event.multiplier.millionths(),
         ])?;
-    Ok(change.last_insert_rowid())
+    let seq = change.last_insert_rowid();
+    conversions::touch(change, event)?;
+    Ok(seq)
 }
 
 fn post(change: &Transaction<'_>, event: i64, posting: &Posting) -> Result<(), StoreError> {

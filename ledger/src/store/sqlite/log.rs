@@ -189,6 +189,7 @@ fn read_event(row: &Row<'_>) -> Result<Logged, StoreError> {
         reason: row.get(14)?,
         budgets: Vec::new(),
         reservation: None,
+        touch: None,
     };
     Ok(Logged {
         seq: row.get(18)?,

@@ -4,7 +4,7 @@ use crate::store::StoreError;
 use rusqlite::{Connection, Transaction};
 
 /// Each step makes a file of the version before it into the next.
-const STEPS: [&str; 5] = [
+const STEPS: [&str; 6] = [
     "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE event (
@@ -110,6 +110,26 @@ DROP TABLE refusal_before;
 UPDATE refusal SET fault = 'absurd' WHERE fault = 'too_high';
 CREATE INDEX refusal_stray ON refusal (id) WHERE verified = 0;
 CREATE INDEX refusal_at ON refusal (at_ms);
+",
+    // Who saw and clicked what, and which conversions were credited to it.
+    "
+CREATE TABLE touch (
+    id INTEGER PRIMARY KEY, key BLOB NOT NULL, click INTEGER NOT NULL, user INTEGER NOT NULL,
+    advertiser TEXT NOT NULL, at_ms INTEGER NOT NULL, campaign TEXT NOT NULL,
+    line_item TEXT NOT NULL, creative TEXT NOT NULL, exchange TEXT NOT NULL,
+    publisher TEXT NOT NULL) STRICT;
+CREATE INDEX touch_key ON touch (key);
+CREATE INDEX touch_user ON touch (advertiser, user, click, at_ms) WHERE user <> 0;
+CREATE TABLE conversion (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, advertiser TEXT NOT NULL, order_id TEXT NOT NULL,
+    at_ms INTEGER NOT NULL, received_ms INTEGER NOT NULL, booked_ms INTEGER NOT NULL,
+    source TEXT NOT NULL, token BLOB NOT NULL, value INTEGER NOT NULL, currency TEXT NOT NULL,
+    credit TEXT NOT NULL, key BLOB, touched_ms INTEGER, campaign TEXT NOT NULL,
+    line_item TEXT NOT NULL, creative TEXT NOT NULL, exchange TEXT NOT NULL,
+    publisher TEXT NOT NULL, UNIQUE (advertiser, order_id)) STRICT;
+CREATE INDEX conversion_token ON conversion (token) WHERE token <> x'';
+CREATE INDEX conversion_booked ON conversion (advertiser, booked_ms);
+CREATE INDEX conversion_at ON conversion (at_ms);
 ",
 ];
 
