@@ -72,9 +72,7 @@ fn decode(rounds: usize, write: bool) {
         users: 1000,
         consented_at_s: 1_790_000_000,
     };
-    let bodies: Vec<String> = corpus::requests(Kind::WebBanner, options)
-        .take(16)
-        .collect();
+    let bodies: Vec<String> = corpus::requests(Kind::WebPage, options).take(16).collect();
     let mut scratch = Scratch::default();
     let mut out = Vec::with_capacity(16 * 1024);
     for body in bodies.iter().cycle().take(rounds) {

@@ -13,6 +13,7 @@
 
 use crate::identity::UserKey;
 use crate::segment::SegmentId;
+use std::hint::black_box;
 
 mod build;
 mod set;
@@ -70,6 +71,12 @@ impl Lookup {
     /// Allocates nothing; what does not fit is counted by [`SegmentSet::dropped`].
     pub fn segments_of(&self, users: &[UserKey], out: &mut SegmentSet) {
         out.clear();
+        // All homes are read before the first is looked into: the cache misses of the ids of one
+        // person, a hundred nanoseconds each, then overlap.
+        let homes = users
+            .iter()
+            .filter_map(|user| self.slots.get(home(*user, self.homes)));
+        black_box(homes.fold(0, |all, slot| all ^ slot.key));
         for &user in users {
             out.extend(self.get(user));
         }

@@ -3,8 +3,8 @@
 
 use audience::{Builder, Generation, IdKind, KeySeed, Lookup, SegmentId, UserKey};
 use bidder::catalog::{
-    Advertiser, Audience, Campaign, Catalog, Creative, Delivery, Format, Hours, Input, LineItem,
-    Pacing, Rule, Strategy, Targeting,
+    Advertiser, Audience, Campaign, Catalog, Circle, Creative, Delivery, Dimension, Format, Hours,
+    Input, LineItem, Missing, Pacing, Rule, Strategy, Subject, Targeting, Value,
 };
 use bidder::plan::{CampaignDay, LocalTime, Tick};
 use bidder::{Exchange, FrequencyCaps, Links, Pacers, Plan, Runtime, Snapshot};
@@ -53,6 +53,7 @@ pub(crate) struct Market {
     reservations: Reservations,
     book: Book,
     caps: FrequencyCaps,
+    one: LineItem,
 }
 
 impl Market {
@@ -60,8 +61,8 @@ impl Market {
     pub(crate) fn new(line_items: usize, users: u64) -> Self {
         let book = Book::default();
         let input = input(line_items, &book, &mut Random::new(7));
-        let segment = |name: &str| name.strip_prefix("seg_")?.parse().ok().map(SegmentId);
-        let catalog = Catalog::build(input, segment).expect("the market is sound");
+        let one = input.line_items[line_items / 2].clone();
+        let catalog = Catalog::build(input, segment_of).expect("the market is sound");
         Self {
             plan: plan(&catalog, &book),
             catalog,
@@ -72,7 +73,19 @@ impl Market {
             reservations: Reservations::new(16 * 1024),
             book,
             caps: FrequencyCaps::new(4_000_000),
+            one,
         }
+    }
+
+    /// The catalog after one line item changed its price and its targeting.
+    #[allow(dead_code, reason = "one of the two benches only decides")]
+    pub(crate) fn edited(&self, round: u64) -> Catalog {
+        let mut one = self.one.clone();
+        let mut random = Random::new(round);
+        one.max_cpm = Cpm(200_000 + random.below(60_000) as i64 * 100);
+        one.targeting = targeting(&mut random);
+        let edited = self.catalog.with(&one, segment_of);
+        edited.expect("the market is sound")
     }
 
     /// What nobody changes.
@@ -145,7 +158,7 @@ fn plan(catalog: &Catalog, book: &Book) -> Plan {
     plan
 }
 
-/// Web banners of 2.7 KB, two imps each, of `users` users on 3,200 domains.
+/// Pages of 2.7 KB with two banners each, of `users` users on 3,200 domains.
 pub(crate) fn requests(count: u64, users: u64) -> Vec<String> {
     let options = Options {
         count,
@@ -153,7 +166,7 @@ pub(crate) fn requests(count: u64, users: u64) -> Vec<String> {
         users,
         consented_at_s: 1_790_000_000,
     };
-    corpus::requests(Kind::WebBanner, options).collect()
+    corpus::requests(Kind::WebPage, options).collect()
 }
 
 fn audience(users: u64) -> Lookup {
@@ -175,6 +188,11 @@ fn audience(users: u64) -> Lookup {
             .expect("the table has room");
     }
     builder.finish(Generation(1)).expect("the table has room")
+}
+
+/// The segment of a name.
+fn segment_of(name: &str) -> Option<SegmentId> {
+    name.strip_prefix("seg_")?.parse().ok().map(SegmentId)
 }
 
 /// Low numbers far more often than high ones.
@@ -290,35 +308,46 @@ fn some<T>(random: &mut Random, most: u64, mut draw: impl FnMut(&mut Random) -> 
 }
 
 fn targeting(random: &mut Random) -> Targeting {
-    let country = |random: &mut Random| (*random.pick(&COUNTRIES)).to_owned();
-    let site =
-        |random: &mut Random| format!("{}-{}.example", random.pick(&TOPICS), random.below(400));
+    let country = |random: &mut Random| Value::Text((*random.pick(&COUNTRIES)).to_owned());
+    let site = |random: &mut Random| {
+        Value::Text(format!(
+            "{}-{}.example",
+            random.pick(&TOPICS),
+            random.below(400)
+        ))
+    };
     let group =
         |random: &mut Random| some(random, 4, |random| format!("seg_{}", segment(random).0));
     let mut targeting = Targeting::default();
+    let mut add = |dimension: Dimension, rule| targeting.rules.insert(dimension.into(), rule);
     if random.chance(85) {
-        targeting.geo.include = some(random, 3, country);
+        add(Dimension::Geo, Rule::including(some(random, 3, country)));
     }
     match random.below(100) {
-        0..20 => targeting.sites.include = some(random, 30, site),
-        20..36 => targeting.sites.exclude = some(random, 10, site),
-        _ => {}
-    }
+        0..20 => add(
+            Dimension::Inventory,
+            Rule::including(some(random, 30, site)),
+        ),
+        20..36 => add(
+            Dimension::Inventory,
+            Rule::excluding(some(random, 10, site)),
+        ),
+        _ => None,
+    };
     if random.chance(40) {
         let types = [vec![2], vec![4, 5], vec![2, 4, 5], vec![3, 7]];
-        targeting.device_types = Rule {
-            include: random.pick(&types).clone(),
-            exclude: vec![],
-        };
+        let types = random.pick(&types).iter().copied().map(Value::Code);
+        add(Dimension::DeviceType, Rule::including(types.collect()));
     }
     if random.chance(10) {
-        targeting.operating_systems.include = vec![(*random.pick(&SYSTEMS)).to_owned()];
+        let system = Value::Named((*random.pick(&SYSTEMS)).to_owned());
+        add(Dimension::OperatingSystem, Rule::including(vec![system]));
     }
     if random.chance(60) {
         let groups = if random.chance(25) { 2 } else { 1 };
         targeting.audience = Audience {
             include: (0..groups).map(|_| group(random)).collect(),
-            exclude: vec![],
+            ..Audience::default()
         };
     }
     if random.chance(15) {
@@ -328,6 +357,88 @@ fn targeting(random: &mut Random) -> Targeting {
         let from = random.below(12) as u32;
         let hours = (0..168).filter(|hour| (from..from + 12).contains(&(hour % 24)));
         targeting.hours = hours.fold(Hours::NONE, Hours::with);
+    }
+    refined(random, targeting)
+}
+
+/// The dimensions that fewer line items mention, each in its share.
+fn refined(random: &mut Random, targeting: Targeting) -> Targeting {
+    let text = |text: &str| Value::Text(text.to_owned());
+    let mut targeting = targeting;
+    let mut add = |random: &mut Random, share, dimension: Dimension, rule: Rule<Value>| {
+        if random.chance(share) {
+            targeting.rules.insert(dimension.into(), rule);
+        }
+    };
+    let served = |mut rule: Rule<Value>| {
+        rule.missing = Some(Missing::Serve);
+        rule
+    };
+    let languages = some(random, 2, |random| {
+        let language: &&str = random.pick(&["fr", "de", "es", "en", "it"]);
+        text(language)
+    });
+    add(
+        random,
+        25,
+        Dimension::Language,
+        served(Rule::including(languages)),
+    );
+    let refused = some(random, 4, |random| {
+        text(&format!("1:IAB{}", 1 + random.below(26)))
+    });
+    add(random, 30, Dimension::Category, Rule::excluding(refused));
+    let wanted = some(random, 3, |random| {
+        let topic: &&str = random.pick(&TOPICS);
+        text(topic)
+    });
+    add(random, 6, Dimension::Keyword, Rule::including(wanted));
+    let positions = Rule::including(vec![Value::Code(1), Value::Code(3)]);
+    add(random, 12, Dimension::Position, served(positions));
+    let chain = Rule::including(vec![Value::Numbers(0, 1 + random.below(3) as u32)]);
+    add(random, 20, Dimension::SupplyNodes, served(chain));
+    let blocked = Rule::excluding(vec![text(&format!("seller-{}.example", random.below(40)))]);
+    add(random, 15, Dimension::SupplyMember, blocked);
+    let seen = Rule::including(vec![Value::Numbers(random.below(8) as u32 * 100, 1_000)]);
+    add(random, 15, Dimension::Viewability, served(seen));
+    let still = Rule::including(vec![Value::Code(0)]);
+    add(random, 10, Dimension::Interstitial, still);
+    let browsers = vec![
+        Value::Named("Chrome".to_owned()),
+        Value::Named("Chromium".to_owned()),
+    ];
+    add(
+        random,
+        5,
+        Dimension::Browser,
+        served(Rule::including(browsers)),
+    );
+    let wireless = Rule::including(vec![Value::Code(2)]);
+    add(random, 5, Dimension::Connection, wireless);
+    let from = random.below(12) as i64;
+    let awake = (0..168).filter(|hour| (from..from + 12).contains(&(hour % 24)));
+    let awake = awake.map(Value::Code).collect();
+    add(
+        random,
+        10,
+        Dimension::UserHour,
+        served(Rule::including(awake)),
+    );
+    let circle = Value::Circle(Circle {
+        lat_e6: 40_000_000 + random.below(15_000_000) as i32,
+        lon_e6: random.below(20_000_000) as i32,
+        radius_m: 5_000 + random.below(300_000) as u32,
+    });
+    add(random, 4, Dimension::Radius, Rule::including(vec![circle]));
+    let deals = some(random, 3, |random| {
+        text(&format!("deal-{}", random.below(500)))
+    });
+    add(random, 3, Dimension::Deal, Rule::including(deals));
+    if random.chance(2) {
+        let place = text(&format!("/page/top#{}", 1 + random.below(2)));
+        let path = "imp.ext.gpid".parse().expect("the path is one");
+        let rule = served(Rule::including(vec![place]));
+        targeting.rules.insert(Subject::Ext(path), rule);
     }
     targeting
 }

@@ -76,6 +76,30 @@ impl Iterator for Ones<'_> {
     }
 }
 
+/// Takes bit `at` out, so that those above move down by one.
+fn close(words: &mut [u64], at: u32) {
+    let first = at as usize / 64;
+    let below = (1_u64 << (at % 64)) - 1;
+    let kept = words[first] & below;
+    words[first] = kept | ((words[first] >> 1) & !below);
+    for at in first + 1..words.len() {
+        words[at - 1] |= words[at] << 63;
+        words[at] >>= 1;
+    }
+}
+
+/// Puts a bit that is not set in at `at`, so that those from there on move up by one; the last
+/// bit of all is lost.
+fn open(words: &mut [u64], at: u32) {
+    let first = at as usize / 64;
+    for at in (first + 1..words.len()).rev() {
+        words[at] = words[at] << 1 | words[at - 1] >> 63;
+    }
+    let below = (1_u64 << (at % 64)) - 1;
+    let kept = words[first] & below;
+    words[first] = kept | ((words[first] & !below) << 1);
+}
+
 /// Appends the numbers whose bits are set, ascending.
 pub(crate) fn list(words: &[u64], out: &mut Vec<u32>) {
     for (index, word) in words.iter().enumerate() {
@@ -103,6 +127,53 @@ impl Set {
         Self::Dense { words, count }
     }
 
+    /// The set without number `removed`, where the numbers above move down by one, and then with
+    /// a place made at `added`, where those from there on move up by one; `holds` says whether
+    /// the new number is in. `universe` is that of the result.
+    pub(crate) fn edited(
+        &self,
+        removed: Option<u32>,
+        added: Option<(u32, bool)>,
+        universe: usize,
+    ) -> Self {
+        match self {
+            Self::Sparse(numbers) => {
+                let kept = numbers.iter().filter(|number| Some(**number) != removed);
+                let moved = kept.map(|number| {
+                    let number = number - u32::from(removed.is_some_and(|at| at < *number));
+                    number + u32::from(added.is_some_and(|(at, _)| at <= number))
+                });
+                let mut numbers: Vec<u32> = moved.collect();
+                if let Some((at, true)) = added {
+                    numbers.insert(numbers.partition_point(|number| *number < at), at);
+                }
+                Self::Sparse(numbers.into_boxed_slice())
+            }
+            Self::Dense { words, count } => {
+                let mut count = *count;
+                // Room for one more than there will be, while both are there.
+                let mut words = words.to_vec();
+                words.resize(words_for(universe + 1).max(words.len()), 0);
+                if let Some(at) = removed {
+                    count -= u32::from(has(&words, at));
+                    close(&mut words, at);
+                }
+                if let Some((at, holds)) = added {
+                    open(&mut words, at);
+                    if holds {
+                        put(&mut words, at);
+                        count += 1;
+                    }
+                }
+                words.truncate(words_for(universe));
+                Self::Dense {
+                    words: words.into_boxed_slice(),
+                    count,
+                }
+            }
+        }
+    }
+
     /// How many numbers are in.
     pub(crate) fn count(&self) -> u32 {
         match self {
@@ -117,18 +188,6 @@ impl Set {
         match self {
             Self::Dense { words, .. } => has(words, number),
             Self::Sparse(numbers) => numbers.binary_search(&number).is_ok(),
-        }
-    }
-
-    /// Makes `words` the set, in a universe of `length` words.
-    pub(crate) fn copy_to(&self, words: &mut Vec<u64>, length: usize) {
-        words.clear();
-        match self {
-            Self::Dense { words: own, .. } => words.extend_from_slice(own),
-            Self::Sparse(_) => {
-                words.resize(length, 0);
-                self.add_to(words);
-            }
         }
     }
 
@@ -173,7 +232,14 @@ impl Set {
                 }
             }
             Self::Sparse(numbers) => {
-                out.extend(numbers.iter().copied().filter(|&number| has(words, number)));
+                // Each is written and only counted where it is in: nobody can guess which.
+                let mut end = out.len();
+                out.resize(end + numbers.len(), 0);
+                for &number in numbers {
+                    out[end] = number;
+                    end += usize::from(has(words, number));
+                }
+                out.truncate(end);
             }
         }
     }
@@ -216,11 +282,35 @@ mod tests {
             let mut without = words.clone();
             set.remove_from(&mut without);
             prop_assert_eq!(read(&without), other.difference(&model).copied().collect());
-            let mut copied = vec![1; 3];
-            set.copy_to(&mut copied, words_for(700));
-            prop_assert_eq!(read(&copied), model.clone());
             set.add_to(&mut words);
             prop_assert_eq!(read(&words), other.union(&model).copied().collect());
+        }
+
+        #[test]
+        fn an_edit_moves_what_is_above(
+            numbers in prop::collection::vec(0_u32..700, 0..400),
+            removed in prop::option::of(0_u32..700),
+            added in prop::option::of((0_u32..700, any::<bool>())),
+        ) {
+            let set = Set::new(numbers.clone(), 700);
+            let mut model: Vec<bool> = vec![false; 700];
+            for number in numbers {
+                model[number as usize] = true;
+            }
+            if let Some(at) = removed {
+                model.remove(at as usize);
+            }
+            if let Some((at, holds)) = added {
+                model.insert((at as usize).min(model.len()), holds);
+            }
+            let last = model.len() as u32 - u32::from(added.is_some());
+            let added = added.map(|(at, holds)| (at.min(last), holds));
+            let edited = set.edited(removed, added, model.len());
+            let expected = model.iter().filter(|holds| **holds).count();
+            prop_assert_eq!(edited.count() as usize, expected);
+            for (number, holds) in (0..).zip(model) {
+                prop_assert_eq!(edited.contains(number), holds, "{}", number);
+            }
         }
     }
 }

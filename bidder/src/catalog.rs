@@ -5,8 +5,10 @@
 
 mod compile;
 mod creative;
+mod edit;
 mod faults;
 mod shown;
+mod targeting;
 
 pub use crate::permit::taxonomy::{Taxonomies, TaxonomyFault};
 
@@ -18,8 +20,12 @@ pub use creative::{
     Approval, Assets, Creative, Data, Delivery, File, Format, Image, Media, PodPosition, Rotation,
     Template, Video,
 };
-pub use faults::{Invalid, MAX_CPM, MAX_ID, MAX_LINE_ITEMS, MAX_MARKUP, MAX_VALUES};
+pub use faults::{Invalid, MAX_CPM, MAX_ID, MAX_LINE_ITEMS, MAX_MARKUP, MAX_NAMED, MAX_VALUES};
 pub(crate) use shown::Display;
+pub use targeting::{
+    Audience, Circle, Dimension, ExtPath, Hours, Kind, Missing, Rule, Subject, Targeting, Value,
+    Version,
+};
 
 /// Everything to buy with. The order of each list is the dense index behind the build.
 #[derive(Clone, Debug, Default)]
@@ -119,110 +125,4 @@ pub struct LineItem {
     pub budget: BudgetPath,
     /// Which budgets these are, the narrowest first; how their tokens name them.
     pub draws: Draws,
-}
-
-/// Values that must or must not be there. An empty `include` allows everything.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rule<T> {
-    /// At least one of these, unless empty. A request without the signal then does not match.
-    pub include: Vec<T>,
-    /// None of these. A request without the signal matches.
-    pub exclude: Vec<T>,
-}
-
-impl<T> Default for Rule<T> {
-    fn default() -> Self {
-        Self {
-            include: Vec::new(),
-            exclude: Vec::new(),
-        }
-    }
-}
-
-/// Where, when and to whom a line item is shown. All parts must agree.
-#[derive(Clone, Debug, Default)]
-pub struct Targeting {
-    /// Countries (`FRA`) and regions (`FRA-IDF`).
-    pub geo: Rule<String>,
-    /// Domains of websites; sub-domains match too. Included sites and included applications are
-    /// one list: a line item that names both buys on either.
-    pub sites: Rule<String>,
-    /// Bundles of applications.
-    pub apps: Rule<String>,
-    /// `device.devicetype` (`AdCOM` list).
-    pub device_types: Rule<i64>,
-    /// `device.os`, without regard to case.
-    pub operating_systems: Rule<String>,
-    /// Formats; empty for those of the creatives.
-    pub formats: Vec<Format>,
-    /// Sizes of banners; empty for those of the creatives.
-    pub sizes: Vec<(u32, u32)>,
-    /// Segments of the user.
-    pub audience: Audience,
-    /// Hours of the week of the advertiser.
-    pub hours: Hours,
-    /// Ids of the ad exchanges that call.
-    pub exchanges: Rule<String>,
-    /// `publisher.id` of the site or application.
-    pub publishers: Rule<String>,
-    /// `imp.tagid`.
-    pub placements: Rule<String>,
-}
-
-/// Segments by name.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Audience {
-    /// At least one of each group.
-    pub include: Vec<Vec<String>>,
-    /// None of these.
-    pub exclude: Vec<String>,
-}
-
-/// Hours of a week, Monday 00:00 first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hours([u64; 3]);
-
-impl Hours {
-    /// Hours of a week.
-    pub const COUNT: u32 = 168;
-
-    /// Every hour.
-    pub const ALL: Hours = Hours([u64::MAX; 3]);
-
-    /// No hour; add some with [`Hours::with`].
-    pub const NONE: Hours = Hours([0; 3]);
-
-    /// The same hours and hour `hour_of_week`, which counts from Monday 00:00.
-    ///
-    /// # Panics
-    /// Where the hour is 168 or more.
-    #[must_use]
-    pub fn with(mut self, hour_of_week: u32) -> Self {
-        assert!(hour_of_week < Self::COUNT, "a week has 168 hours");
-        self.0[hour_of_week as usize / 64] |= 1 << (hour_of_week % 64);
-        self
-    }
-
-    /// Whether the hour is among them.
-    pub fn contains(&self, hour_of_week: u32) -> bool {
-        hour_of_week < Self::COUNT
-            && self.0[hour_of_week as usize / 64] >> (hour_of_week % 64) & 1 == 1
-    }
-
-    /// The hours of either.
-    #[must_use]
-    pub fn or(self, other: Self) -> Self {
-        Self(std::array::from_fn(|word| self.0[word] | other.0[word]))
-    }
-
-    /// Whether there is no hour at all.
-    pub fn is_empty(&self) -> bool {
-        (0..Self::COUNT).all(|hour| !self.contains(hour))
-    }
-}
-
-impl Default for Hours {
-    fn default() -> Self {
-        Self::ALL
-    }
 }

@@ -8,10 +8,10 @@
 mod offers;
 
 use crate::bits::Ones;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Subject};
 use crate::draw::Draw;
 use crate::exchange::{Exchange, Links, NoBidStyle};
-use crate::intake::{self, Features};
+use crate::intake::{self, Call, Features};
 use crate::nobid::Closest;
 use crate::permit::Rules;
 use crate::pod;
@@ -144,8 +144,8 @@ pub fn decide_request(
     decided
 }
 
-/// How many line items are targeted at a request: intake and selection alone, before any rule,
-/// price or budget.
+/// How many line items a request is narrowed to: intake and intersection alone, before the rules
+/// that a line item is asked for when its turn comes, and before any price or budget.
 ///
 /// # Errors
 /// [`NoBid::NothingActive`] or [`NoBid::NotTargeted`].
@@ -153,10 +153,30 @@ pub fn candidates(
     request: &BidRequest<'_>,
     snapshot: &Snapshot<'_>,
     work: &mut Work,
+    now_ms: i64,
 ) -> Result<u32, NoBid> {
-    select(request, snapshot, work, Draw(0))?;
+    select(request, snapshot, work, Draw(0), now_ms)?;
     let counts = work.selection.words.iter().map(|word| word.count_ones());
     Ok(counts.sum())
+}
+
+/// For every line item, active or not, the first rule of its targeting that stops it on an imp
+/// (by its place in the request); `None` for those who are targeted at the imp as far as rules
+/// go: whether a creative has its format and size is another question. For people: linear in the
+/// line items.
+pub fn untargeted<'s>(
+    request: &BidRequest<'_>,
+    snapshot: &Snapshot<'s>,
+    work: &mut Work,
+    now_ms: i64,
+    imp: u32,
+) -> Vec<(&'s str, Option<&'s Subject>)> {
+    let Catalog { index, items, .. } = snapshot.catalog;
+    read(request, snapshot, work, now_ms);
+    let failing = |item| index.first_failing(item, &work.features, imp);
+    let subject = |item| failing(item).map(|place| &index.at(place).subject);
+    let ids = items.iter().map(|item| &*item.id);
+    ids.zip((0..).map(subject)).collect()
 }
 
 fn buy(
@@ -169,7 +189,7 @@ fn buy(
 ) -> Result<Decided, NoBid> {
     in_time(request, snapshot.exchange)?;
     let draw = Draw(seed);
-    select(request, snapshot, work, draw)?;
+    select(request, snapshot, work, draw, now_ms)?;
     work.rules
         .read(request, snapshot.catalog, snapshot.exchange)?;
     let now_s = u32::try_from(now_ms / 1_000).unwrap_or_default();
@@ -189,7 +209,7 @@ fn buy(
     let natives = natives(request, &arena, snapshot.limits);
     for (imp, at) in request.imp.iter().zip(0..) {
         let native = natives.get(at as usize).and_then(Option::as_ref);
-        let place = Place::new(request, (imp, native), at, snapshot);
+        let place = Place::new(request, (imp, native), at);
         let mut slots = 1;
         while slots > 0 {
             let only = only.clone();
@@ -300,6 +320,7 @@ fn award(
     work.rules
         .read_imp(place.spot.imp, catalog, snapshot.rates)?;
     let Work {
+        features,
         selection,
         ranking,
         offers,
@@ -318,6 +339,8 @@ fn award(
         runtime,
         rules,
         company,
+        selection,
+        features,
         currency,
         draw,
         user,
@@ -374,13 +397,11 @@ fn select(
     snapshot: &Snapshot<'_>,
     work: &mut Work,
     draw: Draw,
+    now_ms: i64,
 ) -> Result<(), NoBid> {
     let Snapshot {
         catalog,
         plan,
-        audience,
-        seed,
-        exchange,
         appraisal,
         ..
     } = snapshot;
@@ -388,17 +409,18 @@ fn select(
     if plan.active_line_items() == 0 && !counted {
         return Err(NoBid::NothingActive);
     }
+    read(request, snapshot, work, now_ms);
     let Work {
         features,
         selection,
         ..
     } = work;
-    features.read(request, &exchange.id, &catalog.index, audience, *seed);
     if !counted {
-        let any = selection.run(&catalog.index, &plan.active, features, &catalog.groups);
+        let any = selection.run(&catalog.index, &plan.active, features);
         return if any { Ok(()) } else { Err(NoBid::NotTargeted) };
     }
-    selection.run(&catalog.index, &plan.eligible, features, &catalog.groups);
+    selection.run(&catalog.index, &plan.eligible, features);
+    selection.settle(&catalog.index, features);
     plan.traffic.count(&selection.words, |at| {
         value::of(&catalog.items[at as usize], at, *appraisal).is_some()
     });
@@ -413,6 +435,22 @@ fn select(
         (0, 0) => Err(NoBid::NothingActive),
         (0, 1..) => Err(NoBid::NotTargeted),
     }
+}
+
+fn read(request: &BidRequest<'_>, snapshot: &Snapshot<'_>, work: &mut Work, now_ms: i64) {
+    let Snapshot {
+        catalog,
+        audience,
+        seed,
+        exchange,
+        ..
+    } = snapshot;
+    let call = Call {
+        request,
+        exchange: &exchange.id,
+        now_ms,
+    };
+    work.features.read(call, &catalog.index, audience, *seed);
 }
 
 #[cfg(test)]

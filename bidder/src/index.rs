@@ -1,61 +1,35 @@
-//! Targeting turned around: for each value of each dimension, the line items that ask for it and
+//! Targeting turned around: for each value of each subject, the line items that ask for it and
 //! those that refuse it. Built off the path, immutable on it.
 //!
-//! A dimension lets a line item pass when it asks for nothing there, or for one of the request's
-//! values, and refuses none of them. A request without the signal has no values: whoever asks for
-//! one does not pass, whoever only refuses does.
+//! A subject lets a line item pass when it asks for nothing there, or for one of the request's
+//! values, and refuses none of them. A request without the signal has the one value
+//! [`MISSING`](crate::dimension::MISSING), which a line item asks for or refuses by its policy.
+//! Two subjects are only narrowed by their values and then verified: segments beyond the first
+//! group, and distances.
 //!
 //! Memory: for each value the smaller of a bit for every line item and four bytes for each of its
 //! own, so that ten thousand line items over a thousand values take a few hundred kilobytes.
 
-use crate::bits::{Set, words_for};
-use crate::catalog::{Format, Targeting};
-use audience::SegmentId;
-use foldhash::fast::FixedState;
+mod build;
+mod edit;
+pub(crate) mod names;
+
+pub(crate) use build::{Builder, Groups};
+pub(crate) use edit::Entry;
+
+use crate::bits::Set;
+use crate::catalog::{Circle, Dimension, Missing, Subject};
+use crate::dimension::{MISSING, place};
+use crate::intake::Features;
+use names::Names;
 use std::collections::HashMap;
-use std::hash::Hash;
+use std::sync::Arc;
 
-/// What targeting looks at, one after the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Dimension {
-    Geo,
-    /// Site domains and application bundles, two names of one thing: where it is shown.
-    Inventory,
-    DeviceType,
-    OperatingSystem,
-    /// One group of the user's segments; the others are verified on what is left.
-    Audience,
-    Exchange,
-    Publisher,
-    /// Format and size. Every line item asks for something here.
-    Slot,
-    /// `imp.tagid`. Belongs to an imp, so it is verified for each instead of intersected.
-    Placement,
-}
-
-impl Dimension {
-    pub(crate) const ALL: [Dimension; 9] = [
-        Dimension::Geo,
-        Dimension::Inventory,
-        Dimension::DeviceType,
-        Dimension::OperatingSystem,
-        Dimension::Audience,
-        Dimension::Exchange,
-        Dimension::Publisher,
-        Dimension::Slot,
-        Dimension::Placement,
-    ];
-}
-
-type Names<K> = HashMap<K, u32, FixedState>;
-
-/// The line items of one dimension.
-#[derive(Debug, Default)]
+/// The line items of one subject.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Postings {
     /// Those that ask for nothing here.
     pub(crate) open: Set,
-    /// Those that refuse anything here.
-    pub(crate) refusers: Set,
     /// Those that ask for, and those that refuse, each value.
     pub(crate) values: Box<[(Set, Set)]>,
     /// Whether any line item asks for anything.
@@ -63,7 +37,7 @@ pub(crate) struct Postings {
 }
 
 impl Postings {
-    /// Whether the dimension lets `item` pass for a request with `values`.
+    /// Whether the subject lets `item` pass for a request with `values`.
     #[inline]
     pub(crate) fn admits(&self, values: &[u32], item: u32) -> bool {
         let of = |value: &u32| &self.values[*value as usize];
@@ -83,330 +57,104 @@ impl Postings {
     }
 }
 
-/// Targeting of all line items, by value.
-#[derive(Debug, Default)]
+/// A subject that some line item may mention.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) subject: Subject,
+    pub(crate) names: Arc<Names>,
+    pub(crate) postings: Postings,
+}
+
+/// The circles of one line item.
+#[derive(Debug)]
+struct Circles {
+    include: Vec<Circle>,
+    exclude: Vec<Circle>,
+}
+
+/// Targeting of all line items, by value. Places of the dimensions are their numbers; those of
+/// subjects that line items name come after them.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Index {
-    dimensions: [Postings; Dimension::ALL.len()],
-    pub(crate) geo: Names<Box<str>>,
-    pub(crate) sites: Names<Box<str>>,
-    pub(crate) apps: Names<Box<str>>,
-    pub(crate) device_types: Names<i64>,
-    pub(crate) operating_systems: Names<Box<str>>,
-    pub(crate) segments: Names<SegmentId>,
-    pub(crate) exchanges: Names<Box<str>>,
-    pub(crate) publishers: Names<Box<str>>,
-    pub(crate) slots: Names<u64>,
-    pub(crate) placements: Names<Box<str>>,
-    /// Line items with groups of segments that are verified.
-    pub(crate) grouped: Set,
+    pub(crate) places: Vec<Place>,
+    /// Places that some line item mentions.
+    pub(crate) in_use: Vec<u16>,
+    /// Those of them that are worth an intersection.
+    pub(crate) narrowing: Vec<u16>,
+    /// Those of them where many line items refuse one value.
+    pub(crate) refusing: Vec<u16>,
+    /// The places that each line item mentions, in the order of their subjects, one line item
+    /// after the other.
+    rules: Vec<u16>,
+    /// Where the places of each line item end.
+    ends: Vec<u32>,
+    groups: Vec<Option<Arc<Groups>>>,
+    circles: HashMap<u32, Arc<Circles>>,
     /// Words of a set of all line items.
     pub(crate) words: usize,
 }
 
+/// The place of segments.
+pub(crate) const AUDIENCE: u16 = Dimension::Audience as u16;
+/// The place of distances.
+pub(crate) const RADIUS: u16 = Dimension::Radius as u16;
+/// The place of formats and sizes.
+pub(crate) const SLOT: u16 = Dimension::Slot as u16;
+
 impl Index {
-    pub(crate) fn of(&self, dimension: Dimension) -> &Postings {
-        &self.dimensions[dimension as usize]
+    pub(crate) fn at(&self, place: u16) -> &Place {
+        &self.places[usize::from(place)]
     }
-}
 
-/// The slot of a banner of a size, of a banner of any size (0 × 0), or of another format.
-pub(crate) fn slot(format: Format, w: i64, h: i64) -> u64 {
-    const MOST: i64 = 0xff_ffff;
-    let side = |side: i64| side.clamp(0, MOST) as u64;
-    (format as u64) << 48 | side(w) << 24 | side(h)
-}
+    /// The places that a line item mentions, in the order of their subjects; the slot is left to
+    /// its creatives.
+    #[inline]
+    pub(crate) fn rules_of(&self, item: u32) -> &[u16] {
+        let item = item as usize;
+        let start = if item == 0 { 0 } else { self.ends[item - 1] };
+        &self.rules[start as usize..self.ends[item] as usize]
+    }
 
-/// Segments of one line item, by id; names that nobody has are gone.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Groups {
-    /// The group that the index looks at; `None` where the line item asks for no segment.
-    pub(crate) indexed: Option<Box<[SegmentId]>>,
-    /// The groups that are verified.
-    pub(crate) others: Box<[Box<[SegmentId]>]>,
-    pub(crate) excluded: Box<[SegmentId]>,
-}
+    /// Whether the subject at a place lets a line item pass; `imp` is that of a subject which
+    /// belongs to each imp.
+    #[inline]
+    pub(crate) fn passes(&self, place: u16, item: u32, features: &Features, imp: u32) -> bool {
+        let values = features.values(place, imp);
+        let admitted = self.at(place).postings.admits(values, item);
+        match place {
+            AUDIENCE => admitted && self.in_groups(item, values, features),
+            RADIUS => admitted && self.in_circles(item, features),
+            _ => admitted,
+        }
+    }
 
-impl Groups {
-    pub(crate) fn new(
-        audience: &crate::catalog::Audience,
-        mut id: impl FnMut(&str) -> Option<SegmentId>,
-    ) -> Self {
-        let mut group = |names: &Vec<String>| -> Box<[SegmentId]> {
-            names.iter().filter_map(|n| id(n)).collect()
+    /// The first subject, in their order, that does not let a line item pass on an imp.
+    pub(crate) fn first_failing(&self, item: u32, features: &Features, imp: u32) -> Option<u16> {
+        let failing = |place: &&u16| !self.passes(**place, item, features, imp);
+        self.rules_of(item).iter().find(failing).copied()
+    }
+
+    fn in_groups(&self, item: u32, values: &[u32], features: &Features) -> bool {
+        let Some(groups) = &self.groups[item as usize] else {
+            return true;
         };
-        let mut include: Vec<_> = audience.include.iter().map(&mut group).collect();
-        // The group with the fewest names is usually the rarest.
-        include.sort_by_key(|group| group.len());
-        let mut include = include.into_iter();
-        Self {
-            indexed: include.next(),
-            others: include.collect(),
-            excluded: group(&audience.exclude),
+        if values == [MISSING] {
+            return true;
         }
-    }
-}
-
-/// One dimension while it is built.
-#[derive(Default)]
-struct Draft {
-    open: Vec<u32>,
-    refusers: Vec<u32>,
-    values: Vec<(Vec<u32>, Vec<u32>)>,
-    items: u32,
-}
-
-impl Draft {
-    /// Adds the next line item with the values that it asks for (`None` for nothing) and refuses.
-    fn add(&mut self, asked: Option<&[u32]>, refused: &[u32]) {
-        let item = self.items;
-        self.items += 1;
-        match asked {
-            None => self.open.push(item),
-            Some(values) => {
-                for &value in values {
-                    self.at(value).0.push(item);
-                }
-            }
-        }
-        for &value in refused {
-            self.at(value).1.push(item);
-        }
-        if !refused.is_empty() {
-            self.refusers.push(item);
-        }
+        let absent = !(features.segments_dropped() && groups.excludes);
+        absent && groups.others.iter().all(|group| features.in_any(group))
     }
 
-    fn at(&mut self, value: u32) -> &mut (Vec<u32>, Vec<u32>) {
-        let value = value as usize;
-        if value >= self.values.len() {
-            self.values.resize_with(value + 1, Default::default);
-        }
-        &mut self.values[value]
-    }
-
-    fn finish(mut self, names: usize) -> Postings {
-        self.values.resize_with(names, Default::default);
-        let universe = self.items as usize;
-        let set = |list| Set::new(list, universe);
-        Postings {
-            constrained: self.open.len() < universe,
-            open: set(self.open),
-            refusers: set(self.refusers),
-            values: self
-                .values
-                .into_iter()
-                .map(|(a, r)| (set(a), set(r)))
-                .collect(),
-        }
-    }
-}
-
-/// Builds an [`Index`], one line item after the other.
-#[derive(Default)]
-pub(crate) struct Builder {
-    index: Index,
-    drafts: [Draft; Dimension::ALL.len()],
-    inventory: u32,
-    grouped: Vec<u32>,
-}
-
-/// The value of a name, a new one where it has none.
-fn value_of<K: Hash + Eq>(names: &mut Names<K>, name: K) -> u32 {
-    let next = names.len() as u32;
-    *names.entry(name).or_insert(next)
-}
-
-fn texts(names: &mut Names<Box<str>>, list: &[String], lower: bool) -> Vec<u32> {
-    let name = |text: &String| -> Box<str> {
-        if lower {
-            text.to_ascii_lowercase().into_boxed_str()
-        } else {
-            Box::from(&**text)
-        }
-    };
-    list.iter()
-        .map(|text| value_of(names, name(text)))
-        .collect()
-}
-
-fn codes<K: Hash + Eq + Copy>(names: &mut Names<K>, list: &[K]) -> Vec<u32> {
-    list.iter().map(|code| value_of(names, *code)).collect()
-}
-
-impl Builder {
-    /// Adds the next line item: its targeting, its segments, and the slots of its creatives.
-    pub(crate) fn add(&mut self, targeting: &Targeting, groups: &Groups, slots: &[u64]) {
-        if !groups.others.is_empty() {
-            self.grouped.push(self.drafts[0].items);
-        }
-        let index = &mut self.index;
-        let drafts = &mut self.drafts;
-        let lists = [
-            (Dimension::Geo, &mut index.geo, &targeting.geo, false),
-            (
-                Dimension::OperatingSystem,
-                &mut index.operating_systems,
-                &targeting.operating_systems,
-                true,
-            ),
-            (
-                Dimension::Exchange,
-                &mut index.exchanges,
-                &targeting.exchanges,
-                false,
-            ),
-            (
-                Dimension::Publisher,
-                &mut index.publishers,
-                &targeting.publishers,
-                false,
-            ),
-            (
-                Dimension::Placement,
-                &mut index.placements,
-                &targeting.placements,
-                false,
-            ),
-        ];
-        for (dimension, names, rule, lower) in lists {
-            let asked = texts(names, &rule.include, lower);
-            let refused = texts(names, &rule.exclude, lower);
-            let asked = (!asked.is_empty()).then_some(&*asked);
-            drafts[dimension as usize].add(asked, &refused);
-        }
-        let types = &mut index.device_types;
-        let asked = codes(types, &targeting.device_types.include);
-        let refused = codes(types, &targeting.device_types.exclude);
-        let asked = (!asked.is_empty()).then_some(&*asked);
-        drafts[Dimension::DeviceType as usize].add(asked, &refused);
-        let asked = groups
-            .indexed
-            .as_ref()
-            .map(|group| codes(&mut index.segments, group));
-        let refused = codes(&mut index.segments, &groups.excluded);
-        drafts[Dimension::Audience as usize].add(asked.as_deref(), &refused);
-        let asked = codes(&mut index.slots, slots);
-        drafts[Dimension::Slot as usize].add(Some(&asked), &[]);
-        self.add_inventory(targeting);
-    }
-
-    /// Sites and applications have maps of their own and share their values.
-    fn add_inventory(&mut self, targeting: &Targeting) {
-        let (sites, apps) = (&mut self.index.sites, &mut self.index.apps);
-        let next = &mut self.inventory;
-        let mut value = |names: &mut Names<Box<str>>, text: &str| {
-            *names.entry(Box::from(text)).or_insert_with(|| {
-                *next += 1;
-                *next - 1
-            })
+    fn in_circles(&self, item: u32, features: &Features) -> bool {
+        let (Some(circles), Some(point)) = (self.circles.get(&item), features.point()) else {
+            return true;
         };
-        let mut both = |on_sites: &[String], in_apps: &[String]| {
-            let mut values = Vec::new();
-            for site in on_sites {
-                values.push(value(sites, &site.to_ascii_lowercase()));
-            }
-            for app in in_apps {
-                values.push(value(apps, app));
-            }
-            values
-        };
-        let asked = both(&targeting.sites.include, &targeting.apps.include);
-        let refused = both(&targeting.sites.exclude, &targeting.apps.exclude);
-        let asked = (!asked.is_empty()).then_some(&*asked);
-        self.drafts[Dimension::Inventory as usize].add(asked, &refused);
-    }
-
-    /// The finished index.
-    pub(crate) fn finish(self) -> Index {
-        let mut index = self.index;
-        let universe = self.drafts[0].items as usize;
-        index.words = words_for(universe);
-        index.grouped = Set::new(self.grouped, universe);
-        for (dimension, draft) in Dimension::ALL.into_iter().zip(self.drafts) {
-            let names = match dimension {
-                Dimension::Geo => index.geo.len(),
-                Dimension::Inventory => self.inventory as usize,
-                Dimension::DeviceType => index.device_types.len(),
-                Dimension::OperatingSystem => index.operating_systems.len(),
-                Dimension::Audience => index.segments.len(),
-                Dimension::Exchange => index.exchanges.len(),
-                Dimension::Publisher => index.publishers.len(),
-                Dimension::Slot => index.slots.len(),
-                Dimension::Placement => index.placements.len(),
-            };
-            index.dimensions[dimension as usize] = draft.finish(names);
-        }
-        index
+        let in_any = |list: &[Circle]| list.iter().any(|one| place::within(one, point));
+        (circles.include.is_empty() || in_any(&circles.include)) && !in_any(&circles.exclude)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::catalog::Rule;
-
-    fn texts(list: &[&str]) -> Vec<String> {
-        list.iter().map(|text| (*text).to_owned()).collect()
-    }
-
-    #[test]
-    fn a_missing_signal_fails_who_asks_and_passes_who_refuses() {
-        let mut builder = Builder::default();
-        let rule = |include: &[&str], exclude: &[&str]| Targeting {
-            geo: Rule {
-                include: texts(include),
-                exclude: texts(exclude),
-            },
-            ..Targeting::default()
-        };
-        for targeting in [rule(&[], &[]), rule(&["FRA"], &[]), rule(&[], &["FRA"])] {
-            builder.add(
-                &targeting,
-                &Groups::default(),
-                &[slot(Format::Native, 0, 0)],
-            );
-        }
-        let index = builder.finish();
-        let geo = index.of(Dimension::Geo);
-        let passing = |values: &[u32]| [0, 1, 2].map(|item| geo.admits(values, item));
-        assert_eq!(passing(&[]), [true, false, true]);
-        assert_eq!(passing(&[index.geo["FRA"]]), [true, true, false]);
-        assert_eq!(geo.estimate(&[index.geo["FRA"]]), 3);
-        assert_eq!(geo.refusers.count(), 1);
-    }
-
-    #[test]
-    fn sites_and_applications_are_one_list() {
-        let mut builder = Builder::default();
-        let targeting = Targeting {
-            sites: Rule {
-                include: texts(&["News.example"]),
-                exclude: vec![],
-            },
-            apps: Rule {
-                include: texts(&["com.news"]),
-                exclude: vec![],
-            },
-            ..Targeting::default()
-        };
-        builder.add(&targeting, &Groups::default(), &[]);
-        let index = builder.finish();
-        let inventory = index.of(Dimension::Inventory);
-        assert!(inventory.admits(&[index.sites["news.example"]], 0));
-        assert!(inventory.admits(&[index.apps["com.news"]], 0));
-        assert!(!inventory.admits(&[], 0));
-    }
-
-    #[test]
-    fn an_unknown_segment_is_held_by_nobody() {
-        let audience = crate::catalog::Audience {
-            include: vec![texts(&["a", "b"]), texts(&["nobody"])],
-            exclude: texts(&["nobody", "a"]),
-        };
-        let id = |name: &str| (name != "nobody").then(|| SegmentId(u32::from(name.as_bytes()[0])));
-        let groups = Groups::new(&audience, id);
-        assert_eq!(groups.indexed.as_deref(), Some(&[][..]));
-        assert_eq!(groups.others.len(), 1);
-        assert_eq!(&*groups.excluded, [SegmentId(97)]);
-    }
+/// Whether a policy serves.
+pub(crate) fn serves(missing: Missing) -> bool {
+    missing == Missing::Serve
 }

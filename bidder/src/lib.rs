@@ -15,6 +15,7 @@
 mod bits;
 pub mod catalog;
 pub mod decide;
+mod dimension;
 mod draw;
 pub mod exchange;
 pub mod frequency;

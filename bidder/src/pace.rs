@@ -373,7 +373,7 @@ impl Pacers {
     /// Looks at what a new plan counts from now on; `open` says of which campaigns of the catalog
     /// any line item can bid.
     pub(crate) fn watch(&mut self, catalog: &Catalog, traffic: &Arc<Traffic>, open: &[bool]) {
-        let id = |item: &Item| Arc::clone(&catalog.campaigns[item.campaign as usize].id);
+        let id = |item: &Arc<Item>| Arc::clone(&catalog.campaigns[item.campaign as usize].id);
         let flights = catalog.campaigns.iter().zip(open);
         self.watched.push(Watched {
             traffic: Arc::clone(traffic),

@@ -7,9 +7,9 @@
 use crate::NoBid;
 use crate::catalog::{Catalog, Display, Item};
 use crate::decide::Snapshot;
+use crate::dimension::inventory::publisher_of;
 use crate::draw::{Draw, Subject};
 use crate::exchange::{Billable, Links, SeatUse};
-use crate::intake;
 use crate::markup::Hole;
 use crate::reserve::Form;
 use ledger::token::{Claims, Purpose, Sale, Side, idempotency_key};
@@ -305,7 +305,7 @@ fn sign(
         bid,
         line_item: &item.id,
         creative: &creative.id,
-        publisher: cut(intake::publisher(request).unwrap_or_default()),
+        publisher: cut(publisher_of(request).unwrap_or_default()),
         placement: cut(imp.tagid.unwrap_or_default()),
         partner: if terms.test { TEST_PARTNER } else { "" },
         url: "",

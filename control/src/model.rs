@@ -7,10 +7,12 @@
 mod choice;
 mod codes;
 mod money;
+mod targeted;
 mod text;
 
 pub(crate) use choice::choices;
 pub use money::{Amount, Floor, MaxCpm, Share, Worth};
+pub use targeted::{InTaxonomy, Iso639, Located, Path, Postal, Venue};
 pub use text::{
     Category, CategoryId, Country, Cur, Domain, Endpoint, Id, Instant, Landing, Language, Markup,
     Mime, Name, Order, Place, Sha256, Size, Tag, Timezone, Token,

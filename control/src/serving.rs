@@ -1,8 +1,9 @@
 //! Why a line item does not serve, as far as its documents say. What only the bid path knows
 //! (budgets that ran out, caps, no matching request) is told elsewhere.
 
-use crate::resource::terms::Format;
+use crate::model::Size;
 use crate::resource::{Advertiser, Campaign, Creative, LineItem, Status};
+use bidder::catalog::MAX_NAMED;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -19,6 +20,9 @@ pub enum Reason {
     Ended(Timestamp),
     /// No creative is active.
     NoCreative,
+    /// The line items before it name as many metrics and `ext` paths as a node looks for; this
+    /// one is new.
+    NoRoom(String),
     /// No active creative has one of the targeted formats and sizes.
     NoFittingCreative,
 }
@@ -31,6 +35,7 @@ impl Reason {
             Self::Archived(_) => "archived",
             Self::NotStarted(_) => "not_started",
             Self::Ended(_) => "ended",
+            Self::NoRoom(_) => "no_room_for_subject",
             Self::NoCreative => "no_active_creative",
             Self::NoFittingCreative => "no_fitting_creative",
         }
@@ -43,6 +48,9 @@ impl Reason {
             Self::Archived(what) => format!("{what} is archived"),
             Self::NotStarted(start) => format!("the campaign starts at {start}"),
             Self::Ended(end) => format!("the campaign ended at {end}"),
+            Self::NoRoom(subject) => format!(
+                "other line items already name {MAX_NAMED} metrics and ext paths, and not {subject}"
+            ),
             Self::NoCreative => "none of its creatives is active".to_owned(),
             Self::NoFittingCreative => {
                 "none of its active creatives has a targeted format and size".to_owned()
@@ -108,16 +116,9 @@ impl Chain<'_> {
 }
 
 fn fits(line_item: &LineItem, creative: &Creative) -> bool {
-    let targeting = &line_item.targeting;
-    let format = targeting.formats.is_empty() || targeting.formats.contains(&creative.format);
-    let sized = creative.format == Format::Banner && !targeting.sizes.is_empty();
-    let size = || {
-        targeting.sizes.iter().any(|size| {
-            let (w, h) = (creative.w.map(|w| w.0), creative.h.map(|h| h.0));
-            w == Some(size.w) && h == Some(size.h)
-        })
-    };
-    format && (!sized || size())
+    let sides = creative.w.zip(creative.h);
+    let size = sides.map(|(w, h)| Size { w: w.0, h: h.0 });
+    line_item.targeting.wants(creative.format, size)
 }
 
 /// The reasons as the API shows them.

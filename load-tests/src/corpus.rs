@@ -1,7 +1,7 @@
 //! Realistic bid requests, made up from a seed.
 //!
-//! Four kinds, each in its own file of JSON lines: an app banner of 1.2 KB, a web banner of
-//! 2.7 KB, video with deals of 4.4 KB and native of 1.8 KB. Users, domains, countries, sizes,
+//! Five kinds, each in its own file of JSON lines: an app banner of 1.2 KB, a web banner and a
+//! page of two of 2.7 KB, video with deals of 4.4 KB and native of 1.8 KB. Users, domains, countries, sizes,
 //! floors and devices vary; every user id is computed from a number, so millions of users need no
 //! memory. The same options always write the same bytes. Host names end in `.example`, addresses
 //! come from the ranges reserved for documentation.
@@ -23,15 +23,18 @@ pub use user::User;
 
 /// One kind of request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "tools", derive(clap::ValueEnum))]
 pub enum Kind {
     /// One banner in an app.
     AppBanner,
-    /// Two banners on a page, with extended ids and a supply chain.
+    /// Banners on a page, mostly one, with extended ids and a supply chain.
     WebBanner,
     /// In-stream video on a page, with private deals.
     VideoDeals,
     /// One native placement in an app.
     Native,
+    /// Two banners on a page, with extended ids and a supply chain.
+    WebPage,
 }
 
 /// What to make up.
@@ -60,11 +63,12 @@ pub struct Written {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::AppBanner,
         Self::WebBanner,
         Self::VideoDeals,
         Self::Native,
+        Self::WebPage,
     ];
 
     /// The name of its file.
@@ -74,6 +78,7 @@ impl Kind {
             Self::WebBanner => "web-banner.jsonl",
             Self::VideoDeals => "video-deals.jsonl",
             Self::Native => "native.jsonl",
+            Self::WebPage => "web-page.jsonl",
         }
     }
 
@@ -81,7 +86,7 @@ impl Kind {
     pub fn bytes(self) -> usize {
         match self {
             Self::AppBanner => 1_200,
-            Self::WebBanner => 2_700,
+            Self::WebBanner | Self::WebPage => 2_700,
             Self::VideoDeals => 4_400,
             Self::Native => 1_800,
         }
@@ -216,7 +221,7 @@ mod tests {
             ..OPTIONS
         };
         let written = write(&dir, options).unwrap();
-        assert_eq!(written.len(), 4);
+        assert_eq!(written.len(), 5);
         let path = dir.join("audience.tsv");
         let audience = write_audience(&path, options, 500).unwrap();
         let text = fs::read_to_string(&path).unwrap();

@@ -14,10 +14,11 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
+use load_tests::bare;
+use load_tests::corpus::{self, Kind};
 use load_tests::generator::{self, Bodies, Pace, Plan, Target};
 use load_tests::partner::{self, Partner, Profile};
 use load_tests::scenario::{ceiling, notices, partners_bad};
-use load_tests::{bare, corpus};
 use tokio::net::TcpListener;
 
 /// Load on loopback, mock partners and measurements for a bidding server.
@@ -121,7 +122,10 @@ struct Ceiling {
     users: u64,
     #[arg(long, default_value_t = 1_000)]
     segments: u32,
-    /// Distinct bodies, 2.7 KB each.
+    /// What is sent: of web banners nine pages of ten have one, of web pages each has two.
+    #[arg(long, value_enum, default_value_t = Kind::WebBanner)]
+    kind: Kind,
+    /// Distinct bodies.
     #[arg(long, default_value_t = 50_000)]
     requests: u64,
     /// Start another server, or one that is set up already, with these arguments, separated by
@@ -333,6 +337,7 @@ fn server_of(
             line_items: arguments.line_items,
             users: arguments.users,
             segments: arguments.segments,
+            kind: arguments.kind,
             bodies: arguments.requests,
         };
         let dir = arguments.dir.as_deref().unwrap_or(scratch);

@@ -27,4 +27,5 @@ mod notices;
 mod open_sales;
 mod partners;
 mod statements;
+mod targeting;
 mod transport;

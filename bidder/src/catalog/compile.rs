@@ -4,11 +4,12 @@
 
 use super::shown::display;
 use super::{
-    Creative, Display, Format, Input, Invalid, LineItem, Pacing, PodPosition, Rotation, Strategy,
-    Targeting,
+    Dimension, Display, Format, Input, Invalid, LineItem, Missing, Pacing, PodPosition, Rotation,
+    Strategy, Subject, Targeting, Value,
 };
 use crate::bits::Set;
-use crate::index::{Builder, Groups, Index, slot};
+use crate::dimension::media::{flexible_code, ratio_code, slot_code};
+use crate::index::{Builder, Groups, Index};
 use crate::markup::Parts;
 use crate::permit::Blocks;
 use audience::SegmentId;
@@ -23,20 +24,18 @@ use xxhash_rust::xxh3::xxh3_64;
 /// first, within one currency after the other, so that a decision can stop looking as soon as
 /// nobody dearer is left.
 pub struct Catalog {
-    pub(crate) advertisers: Box<[Payer]>,
-    pub(crate) campaigns: Box<[Flight]>,
-    pub(crate) items: Box<[Item]>,
+    pub(crate) advertisers: Arc<[Payer]>,
+    pub(crate) campaigns: Arc<[Flight]>,
+    pub(crate) items: Vec<Arc<Item>>,
     /// The most that each line item bids, and in which currency.
-    pub(crate) bounds: Box<[Bound]>,
-    /// Segments, by line item.
-    pub(crate) groups: Box<[Groups]>,
-    pub(crate) creatives: Box<[Display]>,
+    pub(crate) bounds: Vec<Bound>,
+    pub(crate) creatives: Arc<[Display]>,
     /// The currencies of the advertisers.
-    pub(crate) currencies: Box<[Currency]>,
+    pub(crate) currencies: Arc<[Currency]>,
     pub(crate) index: Index,
-    pub(crate) blocks: Blocks,
+    pub(crate) blocks: Arc<Blocks>,
     /// Numbers of the deals that any line item buys under.
-    pub(crate) deals: HashMap<Box<str>, u32, FixedState>,
+    pub(crate) deals: Arc<HashMap<Box<str>, u32, FixedState>>,
     /// Line items that buy under deals, and those that buy in the open auction.
     pub(crate) dealt: Set,
     pub(crate) open: Set,
@@ -60,6 +59,7 @@ pub(crate) struct Payer {
 }
 
 /// When.
+#[derive(Clone)]
 pub(crate) struct Flight {
     pub(crate) id: Arc<str>,
     pub(crate) advertiser: u32,
@@ -91,8 +91,16 @@ impl Flight {
         }
     }
 
+    /// Forgets every line item of the campaign.
+    pub(super) fn clear(&mut self) {
+        self.hours = super::Hours::NONE;
+        self.most = Micros(0);
+        self.bids = (false, false);
+        self.paced = None;
+    }
+
     /// Takes a line item of the campaign into account.
-    fn add(&mut self, item: &Item) {
+    pub(super) fn add(&mut self, item: &Item) {
         if !item.active {
             return;
         }
@@ -124,6 +132,8 @@ pub(crate) struct Item {
     pub(crate) max_cpm: Cpm,
     pub(crate) daily_cap: Option<u16>,
     pub(crate) hours: super::Hours,
+    /// Whether it takes a banner's slot that leaves its size open.
+    pub(crate) takes_open: bool,
     pub(crate) budget: BudgetPath,
     pub(crate) draws: Draws,
     /// Those of its creatives that its targeting leaves.
@@ -176,7 +186,7 @@ impl Catalog {
         let blocks = Blocks::new(&creatives, &advertisers, &advertiser_at, &taxonomies);
         let mut labels = Numbers::default();
         let mut deals = Numbers::default();
-        let payers: Box<[Payer]> = advertisers
+        let payers: Arc<[Payer]> = advertisers
             .iter()
             .map(|one| Payer {
                 id: Arc::from(&*one.id),
@@ -184,7 +194,7 @@ impl Catalog {
                 competitive: labels.of(&one.competitive),
             })
             .collect();
-        let mut flights: Box<[Flight]> = campaigns
+        let mut flights: Vec<Flight> = campaigns
             .iter()
             .map(|one| Flight::new(one, advertiser_at[&one.advertiser]))
             .collect();
@@ -193,38 +203,33 @@ impl Catalog {
             let currency = payers[flight.advertiser as usize].currency;
             (currency, std::cmp::Reverse(one.max_cpm))
         });
+        let mut known = Parts::default();
+        let shown = creatives.iter();
+        let shown = shown.map(|one| display(one, &taxonomies, &mut known));
+        let creatives: Arc<[Display]> = shown.collect();
         let mut builder = Builder::default();
-        let (mut items, mut groups) = (Vec::new(), Vec::new());
+        let mut items = Vec::new();
         for one in line_items {
             let own = Groups::new(&one.targeting.audience, &mut segment);
-            let all = one.creatives.iter().map(|id| creative_at[id]);
-            let wanted = |at: &u32| wanted(&one.targeting, &creatives[*at as usize]);
-            let kept: Vec<(usize, u32)> = all.enumerate().filter(|(_, at)| wanted(at)).collect();
-            let fitting: Box<[u32]> = kept.iter().map(|(_, at)| *at).collect();
-            let turns = turns(&one.delivery.rotation, &kept);
-            let own_deals = deals.of(&one.delivery.deals);
-            builder.add(&one.targeting, &own, &slots(&fitting, &creatives));
             let campaign = campaign_at[&one.campaign];
             let advertiser = flights[campaign as usize].advertiser;
             let currency = payers[advertiser as usize].currency;
-            let item = Item {
-                rotation: turns,
-                deals: own_deals,
-                ..item(one, campaign, (advertiser, currency), fitting)
-            };
-            flights[campaign as usize].add(&item);
-            items.push(item);
-            groups.push(own);
+            let all: Vec<u32> = one.creatives.iter().map(|id| creative_at[id]).collect();
+            let place = (campaign, advertiser, currency);
+            let made = made(&one, place, &all, &creatives, &mut deals);
+            builder.add(
+                &one.targeting,
+                own,
+                &slots(&one.targeting, &made, &creatives),
+            );
+            flights[campaign as usize].add(&made);
+            items.push(Arc::new(made));
         }
-        let mut known = Parts::default();
-        let shown = creatives.iter();
-        let displays = shown
-            .map(|one| display(one, &taxonomies, &mut known))
-            .collect();
         let universe = items.len();
         let of = |dealt: bool| {
             let numbered = items.iter().zip(0..);
-            let own = numbered.filter(|(item, _): &(&Item, u32)| item.deals.is_empty() != dealt);
+            let own =
+                numbered.filter(|(item, _): &(&Arc<Item>, u32)| item.deals.is_empty() != dealt);
             Set::new(own.map(|(_, at)| at).collect(), universe)
         };
         let (dealt, open) = (of(true), of(false));
@@ -232,15 +237,14 @@ impl Catalog {
             dealt,
             open,
             advertisers: payers,
-            campaigns: flights,
-            bounds: items.iter().map(bound).collect(),
-            items: items.into_boxed_slice(),
-            groups: groups.into_boxed_slice(),
-            creatives: displays,
-            currencies: currencies.into_boxed_slice(),
+            campaigns: flights.into(),
+            bounds: items.iter().map(|item: &Arc<Item>| bound(item)).collect(),
+            items,
+            creatives,
+            currencies: currencies.into(),
             index: builder.finish(),
-            blocks,
-            deals: deals.0,
+            blocks: Arc::new(blocks),
+            deals: Arc::new(deals.0),
         })
     }
 
@@ -276,40 +280,61 @@ pub fn line_item_key(id: &str) -> u64 {
     xxh3_64(id.as_bytes())
 }
 
-fn bound(item: &Item) -> Bound {
+pub(super) fn bound(item: &Item) -> Bound {
     Bound {
         cpm: item.max_cpm,
         currency: item.currency,
     }
 }
 
-fn wanted(targeting: &Targeting, creative: &Creative) -> bool {
-    let format = targeting.formats.is_empty() || targeting.formats.contains(&creative.format);
-    let size = (creative.w, creative.h);
-    let sized = creative.format == Format::Banner && !targeting.sizes.is_empty();
-    format && (!sized || targeting.sizes.contains(&size))
+/// Whether the formats, sizes and ratios of a line item leave a creative.
+fn wanted(targeting: &Targeting, creative: &Display) -> bool {
+    let (w, h) = (creative.w, creative.h);
+    if !targeting.formats.allows(&creative.format) {
+        return false;
+    }
+    if creative.format != Format::Banner {
+        return true;
+    }
+    let ratio = || Value::Code(ratio_code(w, h));
+    let ratios = targeting.rules.get(&Subject::Of(Dimension::Ratio));
+    targeting.sizes.allows(&(w as u32, h as u32)) && ratios.is_none_or(|rule| rule.allows(&ratio()))
 }
 
-fn slots(fitting: &[u32], creatives: &[Creative]) -> Vec<u64> {
+/// Whether a line item takes a banner's slot that leaves its size open.
+fn takes_open(targeting: &Targeting) -> bool {
+    targeting.sizes.missing() == Missing::Serve
+}
+
+pub(super) fn slots(targeting: &Targeting, item: &Item, creatives: &[Display]) -> Vec<u64> {
     let mut slots = Vec::new();
-    for creative in fitting.iter().map(|at| &creatives[*at as usize]) {
-        slots.push(slot(creative.format, 0, 0));
-        if creative.format == Format::Banner {
-            slots.push(slot(creative.format, creative.w.into(), creative.h.into()));
+    for creative in item.creatives.iter().map(|at| &creatives[*at as usize]) {
+        let banner = creative.format == Format::Banner;
+        if !banner || takes_open(targeting) {
+            slots.push(slot_code(creative.format, 0, 0));
+        }
+        if banner {
+            slots.push(slot_code(creative.format, creative.w, creative.h));
+            slots.push(flexible_code(creative.w, creative.h));
         }
     }
     slots
 }
 
-fn item(
-    one: LineItem,
-    campaign: u32,
-    (advertiser, currency): (u32, u32),
-    creatives: Box<[u32]>,
+/// A line item as the bid path reads it; `all` are the places of its creatives.
+pub(super) fn made(
+    one: &LineItem,
+    (campaign, advertiser, currency): (u32, u32, u32),
+    all: &[u32],
+    creatives: &[Display],
+    deals: &mut Numbers,
 ) -> Item {
+    let wanted = |at: &u32| wanted(&one.targeting, &creatives[*at as usize]);
+    let all = all.iter().copied().enumerate();
+    let kept: Vec<(usize, u32)> = all.filter(|(_, at)| wanted(at)).collect();
     Item {
         key: line_item_key(&one.id),
-        id: Arc::from(one.id),
+        id: Arc::from(&*one.id),
         campaign,
         advertiser,
         currency,
@@ -318,18 +343,19 @@ fn item(
         max_cpm: one.max_cpm,
         daily_cap: one.daily_cap,
         hours: one.targeting.hours,
+        takes_open: takes_open(&one.targeting),
         budget: one.budget,
         draws: one.draws,
-        creatives,
-        rotation: Turns::Even,
-        deals: Box::default(),
+        creatives: kept.iter().map(|(_, at)| *at).collect(),
+        rotation: turns(&one.delivery.rotation, &kept),
+        deals: deals.of(&one.delivery.deals),
         pod_position: one.delivery.pod_position,
     }
 }
 
 /// Names by number, in the order in which they are first met.
 #[derive(Default)]
-struct Numbers(HashMap<Box<str>, u32, FixedState>);
+pub(super) struct Numbers(pub(super) HashMap<Box<str>, u32, FixedState>);
 
 impl Numbers {
     fn of(&mut self, names: &[String]) -> Box<[u32]> {

@@ -2,12 +2,15 @@
 
 use super::{Advertiser, Campaign, Creative, Format, Input, LineItem, Rotation};
 use ledger::{Cpm, Currency};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Longest id, in bytes: ids travel in signed tokens.
 pub const MAX_ID: usize = 128;
 /// Most line items.
 pub const MAX_LINE_ITEMS: usize = 1_000_000;
+/// Most subjects that all line items together may name themselves (metrics and `ext` paths):
+/// every request is searched for each of them.
+pub const MAX_NAMED: usize = 64;
 /// Most values of one list of a line item.
 pub const MAX_VALUES: usize = 10_000;
 /// Largest markup, in bytes.
@@ -86,12 +89,44 @@ impl Input {
             faults.id(&one.id, !line_items.insert(&*one.id));
             line_item(&mut faults, one, &campaigns, &creatives);
         }
+        let mut named = BTreeSet::new();
+        for one in &self.line_items {
+            named.extend(
+                one.targeting
+                    .rules
+                    .keys()
+                    .filter(|subject| subject.is_named()),
+            );
+        }
+        if named.len() > MAX_NAMED {
+            list.push(Invalid {
+                field: "line_items".to_owned(),
+                problem: format!(
+                    "name {} metrics and ext paths, at most {MAX_NAMED} together",
+                    named.len()
+                ),
+            });
+        }
         if self.line_items.len() > MAX_LINE_ITEMS {
             list.push(Invalid {
                 field: "line_items".to_owned(),
                 problem: format!("{} given, at most {MAX_LINE_ITEMS}", self.line_items.len()),
             });
         }
+        list
+    }
+}
+
+impl LineItem {
+    /// Everything that is wrong with it by itself, whatever it refers to.
+    pub(super) fn own_faults(&self) -> Vec<Invalid> {
+        let mut list = Vec::new();
+        let mut faults = Faults {
+            list: &mut list,
+            path: format!("line_items[{}]", self.id),
+        };
+        faults.id(&self.id, false);
+        own(&mut faults, self);
         list
     }
 }
@@ -170,15 +205,6 @@ fn line_item(
     if campaign.is_none() {
         faults.add("campaign", format!("{:?} is unknown", one.campaign));
     }
-    if one.max_cpm <= Cpm(0) || one.max_cpm > MAX_CPM {
-        faults.add("max_cpm", format!("expected above 0 and at most {MAX_CPM}"));
-    }
-    if one.daily_cap == Some(0) {
-        faults.add("frequency", "expected a cap of 1 or more");
-    }
-    if one.creatives.is_empty() {
-        faults.add("creatives", "is empty, there would be nothing to show");
-    }
     for id in &one.creatives {
         match (creatives.get(&**id), campaign) {
             (None, _) => faults.add("creatives", format!("{id:?} is unknown")),
@@ -187,6 +213,20 @@ fn line_item(
             }
             (Some(_), _) => {}
         }
+    }
+    own(faults, one);
+}
+
+/// What is wrong with a line item by itself.
+fn own(faults: &mut Faults<'_>, one: &LineItem) {
+    if one.max_cpm <= Cpm(0) || one.max_cpm > MAX_CPM {
+        faults.add("max_cpm", format!("expected above 0 and at most {MAX_CPM}"));
+    }
+    if one.daily_cap == Some(0) {
+        faults.add("frequency", "expected a cap of 1 or more");
+    }
+    if one.creatives.is_empty() {
+        faults.add("creatives", "is empty, there would be nothing to show");
     }
     delivery(faults, one);
     if one.budget.slots().is_empty() {
@@ -223,45 +263,20 @@ fn delivery(faults: &mut Faults<'_>, one: &LineItem) {
 
 fn targeting(faults: &mut Faults<'_>, one: &LineItem) {
     let targeting = &one.targeting;
-    for place in targeting.geo.include.iter().chain(&targeting.geo.exclude) {
-        let country = place.split('-').next().unwrap_or_default();
-        let capitals = country.len() == 3 && country.bytes().all(|b| b.is_ascii_uppercase());
-        if !capitals || place.len() > 16 || place.ends_with('-') {
-            let problem = format!("expected a country such as FRA or FRA-IDF, found {place:?}");
-            faults.add("targeting.geo", problem);
+    for (subject, rule) in &targeting.rules {
+        let field = format!("targeting.{subject}");
+        let kind = subject.kind();
+        faults.values(&field, &rule.include);
+        faults.values(&field, &rule.exclude);
+        let mut values = rule.include.iter().chain(&rule.exclude);
+        if let Some(value) = values.find(|value| !value.is_of(kind)) {
+            faults.add(
+                &field,
+                format!("expected values of {kind:?}, found {value:?}"),
+            );
         }
     }
-    for site in targeting
-        .sites
-        .include
-        .iter()
-        .chain(&targeting.sites.exclude)
-    {
-        domain(faults, "targeting.sites", site);
-    }
-    let lists = [
-        ("targeting.geo", &targeting.geo),
-        ("targeting.sites", &targeting.sites),
-        ("targeting.apps", &targeting.apps),
-        ("targeting.operating_systems", &targeting.operating_systems),
-        ("targeting.exchanges", &targeting.exchanges),
-        ("targeting.publishers", &targeting.publishers),
-        ("targeting.placements", &targeting.placements),
-    ];
-    for (field, rule) in lists {
-        faults.values(field, &rule.include);
-        faults.values(field, &rule.exclude);
-        if rule
-            .include
-            .iter()
-            .chain(&rule.exclude)
-            .any(String::is_empty)
-        {
-            faults.add(field, "has an empty value");
-        }
-    }
-    faults.values("targeting.device_types", &targeting.device_types.include);
-    faults.values("targeting.sizes", &targeting.sizes);
+    faults.values("targeting.sizes", &targeting.sizes.include);
     faults.values("targeting.audience", &targeting.audience.include);
     faults.values("targeting.audience", &targeting.audience.exclude);
     for group in &targeting.audience.include {
@@ -281,8 +296,14 @@ fn targeting(faults: &mut Faults<'_>, one: &LineItem) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::{Dimension, Rule, Value};
     use crate::sample;
     use ledger::{Book, BudgetPath};
+
+    fn rule(input: &mut Input, dimension: Dimension, value: Value) {
+        let rules = &mut input.line_items[1].targeting.rules;
+        rules.insert(dimension.into(), Rule::including(vec![value]));
+    }
 
     fn faults(change: impl FnOnce(&mut Input)) -> Vec<String> {
         let mut input = sample::input(&Book::default(), 2);
@@ -303,7 +324,7 @@ mod tests {
 
     #[test]
     fn faults_name_their_fields() {
-        let cases: [(Change, &str); 22] = [
+        let cases: [(Change, &str); 23] = [
             (
                 |input| input.line_items[0].delivery.rotation = Rotation::Weighted(vec![0]),
                 "line_items[0].delivery.rotation",
@@ -365,12 +386,16 @@ mod tests {
                 "line_items[1].budget",
             ),
             (
-                |input| input.line_items[1].targeting.geo.include = vec!["FR".into()],
+                |input| rule(input, Dimension::Geo, Value::Code(7)),
                 "line_items[1].targeting.geo",
             ),
             (
-                |input| input.line_items[1].targeting.sites.exclude = vec!["a..b".into()],
-                "line_items[1].targeting.sites",
+                |input| rule(input, Dimension::ContentLength, Value::Numbers(2, 1)),
+                "line_items[1].targeting.content_lengths",
+            ),
+            (
+                |input| rule(input, Dimension::Audience, Value::Text("seg".into())),
+                "line_items[1].targeting.audience",
             ),
             (
                 |input| input.line_items[1].targeting.audience.include = vec![vec![]],

@@ -3,14 +3,16 @@
 
 use super::{Snapshot, Work};
 use crate::bits::Ones;
-use crate::catalog::{Bound, Catalog, Item, Strategy, Turns};
+use crate::catalog::{Bound, Catalog, Format, Item, Strategy, Turns};
+use crate::dimension::media::is_open;
 use crate::draw::{Draw, Subject};
-use crate::index::Dimension;
+use crate::intake::Features;
 use crate::nobid::Closest;
 use crate::permit::floor::{self, Money};
 use crate::permit::{self, Rules, Spot};
 use crate::pod::Company;
 use crate::reserve::{Form, Offer, Runtime};
+use crate::select::Selection;
 use crate::{NoBid, pace, respond, shade, value};
 use audience::UserKey;
 use ledger::{Cpm, Currency, RateTable};
@@ -92,8 +94,8 @@ pub(super) struct Place<'p, 'a> {
     pub(super) spot: Spot<'p, 'a>,
     /// Place in the request.
     pub(super) at: u32,
-    /// Value of its `tagid` in the index.
-    placement: Option<u32>,
+    /// Whether it has a banner that leaves its size open.
+    open: bool,
 }
 
 impl<'p, 'a> Place<'p, 'a> {
@@ -101,20 +103,14 @@ impl<'p, 'a> Place<'p, 'a> {
         request: &'p BidRequest<'a>,
         (imp, native): (&'p Imp<'a>, Option<&'p NativeRequest<'p>>),
         at: u32,
-        snapshot: &Snapshot<'_>,
     ) -> Self {
-        let values = &snapshot.catalog.index.placements;
-        let placement = imp.tagid.and_then(|tagid| values.get(tagid).copied());
+        let open = imp.banner.is_some_and(is_open);
         let spot = Spot {
             request,
             imp,
             native,
         };
-        Self {
-            spot,
-            at,
-            placement,
-        }
+        Self { spot, at, open }
     }
 }
 
@@ -124,6 +120,8 @@ pub(super) struct Auction<'w, 's, 'a> {
     pub(super) runtime: Runtime<'w>,
     pub(super) rules: &'w Rules,
     pub(super) company: Company<'w, 'a>,
+    pub(super) selection: &'w Selection,
+    pub(super) features: &'w Features,
     pub(super) currency: Comparison,
     pub(super) draw: Draw,
     pub(super) user: Option<UserKey>,
@@ -161,8 +159,8 @@ impl<'a> Auction<'_, '_, 'a> {
     fn offer(&self, place: &Place<'_, 'a>, at: u32) -> Result<Offer, NoBid> {
         let Snapshot { catalog, plan, .. } = *self.snapshot;
         let item = &catalog.items[at as usize];
-        let placements = catalog.index.of(Dimension::Placement);
-        if !placements.admits(place.placement.as_slice(), at) {
+        let (index, features) = (&catalog.index, self.features);
+        if !self.selection.admits(index, features, at, place.at) {
             return Err(NoBid::NotTargeted);
         }
         self.company.admits(at, item)?;
@@ -262,6 +260,9 @@ impl<'a> Auction<'_, '_, 'a> {
         let first = first(&item.rotation, item.creatives.len(), drawn, seen);
         rotate(&item.creatives, first, |creative| {
             let display = &catalog.creatives[creative as usize];
+            if place.open && display.format == Format::Banner && !item.takes_open {
+                return Err(NoBid::NoCreative);
+            }
             let variant = self.rules.creative(creative, display, &place.spot)?;
             let seat = respond::seat(self.snapshot, item);
             if deal.is_some_and(|deal| !permit::deal_allows(deal, seat, display)) {

@@ -4,6 +4,7 @@ mod naive;
 mod rules;
 
 use super::*;
+use crate::catalog::{Dimension, Rule, Value as Wanted};
 use crate::sample::{NOW_MS, World, line_item};
 use audience::{Builder, Generation, SegmentId, UserKey};
 use ledger::ReservationId;
@@ -301,7 +302,9 @@ fn nothing_active_is_told() {
 #[test]
 fn scratch_does_not_leak_from_request_to_request() {
     let world = World::new(3, |input, _| {
-        input.line_items[0].targeting.geo.include = vec!["FRA".into()];
+        let rule = Rule::including(vec![Wanted::Text("FRA".into())]);
+        let targeting = &mut input.line_items[0].targeting;
+        targeting.rules.insert(Dimension::Geo.into(), rule);
         input.line_items[0].max_cpm = Cpm(9_000_000);
     });
     let mut scratch = DecisionScratch::default();

@@ -4,7 +4,7 @@
 use super::taxonomy::{CONTENT_1, Mapped, Taxonomies, family};
 use crate::bits::{Set, words_for};
 use crate::catalog::{Advertiser, Creative};
-use crate::intake::suffixes;
+use crate::dimension::inventory::suffixes;
 use foldhash::fast::FixedState;
 use openrtb::BidRequest;
 use openrtb::list::CategoryTaxonomy;

@@ -2,7 +2,7 @@
 
 use super::Spot;
 use crate::catalog::{Display, Format};
-use crate::intake::sizes;
+use crate::dimension::media::sizes;
 use openrtb::list::Linearity;
 use openrtb::request::{Audio, Banner, Device, Format as Size, Video};
 use openrtb::{Flag, List};

@@ -4,15 +4,16 @@ use super::shown::{kind, revision_id, shown};
 use super::{Compiled, Crediting, Seller, World, civil, zone};
 use crate::fault::Fault;
 use crate::resource::campaign::Pacing;
-use crate::resource::line_item::{Device, Hours, PodPosition, Rotation, Strategy, Targeting};
-use crate::resource::terms::Audience;
+use crate::resource::line_item::{
+    Audience, Hours, Missing, PodPosition, Rotation, Rules, Strategy, Targeting, Term,
+};
 use crate::resource::{Advertiser, Campaign, Creative, Kind, LineItem, Resource, Status};
 use crate::serving::{Chain, Reason};
 use bidder::catalog as bid;
 use jiff::Timestamp;
 use ledger::store::Budget;
 use ledger::{BudgetPath, BudgetSlot, Day, Draws};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 pub(super) fn compile(
     world: &World<'_>,
@@ -22,6 +23,7 @@ pub(super) fn compile(
     faults: &mut Vec<Fault>,
 ) {
     let mut wanted: HashSet<(Kind, &str)> = HashSet::new();
+    let mut named = BTreeSet::new();
     let mut slots = Slots {
         slot,
         known: HashMap::new(),
@@ -43,7 +45,9 @@ pub(super) fn compile(
             advertiser,
             creatives: creatives.iter().map(|(_, creative)| *creative).collect(),
         };
-        let reasons = chain.reasons(now);
+        let mut reasons = chain.reasons(now);
+        let bought = targeting(&line_item.targeting);
+        reasons.extend(room(&bought, &mut named));
         let waits = reasons
             .iter()
             .all(|reason| matches!(reason, Reason::NotStarted(_)));
@@ -56,7 +60,7 @@ pub(super) fn compile(
         let (draws, budgets) = budgets(id, line_item, campaign, advertiser, now);
         match slots.path(&budgets, compiled) {
             Some(path) => {
-                let item = bought(id, line_item, &creatives, path, draws);
+                let item = self::bought(id, line_item, bought, &creatives, path, draws);
                 compiled.bidder.line_items.push(item);
             }
             None => faults.push(Fault::new(
@@ -203,6 +207,7 @@ impl Slots<'_> {
 fn bought(
     id: &str,
     line_item: &LineItem,
+    targeting: bid::Targeting,
     creatives: &[(&str, &Creative)],
     budget: BudgetPath,
     draws: Draws,
@@ -222,7 +227,7 @@ fn bought(
             Strategy::Value => bid::Strategy::Value,
         },
         max_cpm: line_item.bid.max_cpm.0,
-        targeting: targeting(&line_item.targeting),
+        targeting,
         daily_cap: line_item.frequency.first().map(|rule| rule.max.0 as u16),
         creatives,
         delivery: bid::Delivery {
@@ -260,51 +265,38 @@ fn turns(line_item: &LineItem, creatives: &[(&str, &Creative)]) -> (Vec<String>,
     (ids, weights)
 }
 
-macro_rules! rule {
-    ($rules:expr) => {
-        $rules
-            .as_ref()
-            .map_or_else(bid::Rule::default, |rules| bid::Rule {
-                include: rules.include.iter().map(|value| value.0.clone()).collect(),
-                exclude: rules.exclude.iter().map(|value| value.0.clone()).collect(),
-            })
-    };
+/// Takes the subjects that a line item names itself, or says which one there is no room for.
+fn room(targeting: &bid::Targeting, named: &mut BTreeSet<bid::Subject>) -> Option<Reason> {
+    let own = targeting.rules.keys().filter(|subject| subject.is_named());
+    let new: Vec<&bid::Subject> = own.filter(|subject| !named.contains(subject)).collect();
+    if named.len() + new.len() > bid::MAX_NAMED {
+        return new
+            .first()
+            .map(|subject| Reason::NoRoom(subject.to_string()));
+    }
+    named.extend(new.into_iter().cloned());
+    None
 }
 
 fn targeting(targeting: &Targeting) -> bid::Targeting {
-    let devices = targeting
-        .devices
-        .iter()
-        .flat_map(|device| device_types(*device));
+    let formats = rule(targeting.formats.as_ref(), |format| kind(*format));
+    let sizes = rule(targeting.sizes.as_ref(), |size| (size.w, size.h));
+    let audience = targeting.audience.as_ref();
     bid::Targeting {
-        geo: rule!(targeting.geo),
-        sites: rule!(targeting.sites),
-        apps: rule!(targeting.apps),
-        device_types: bid::Rule {
-            include: devices.copied().collect(),
-            exclude: Vec::new(),
-        },
-        operating_systems: rule!(targeting.operating_systems),
-        formats: targeting
-            .formats
-            .iter()
-            .map(|format| kind(*format))
-            .collect(),
-        sizes: targeting
-            .sizes
-            .iter()
-            .map(|size| (size.w, size.h))
-            .collect(),
-        audience: targeting
-            .audience
-            .as_ref()
-            .map(audience)
-            .unwrap_or_default(),
+        rules: targeting.rules(),
+        formats,
+        sizes,
+        audience: audience.map(self::audience).unwrap_or_default(),
         hours: hours(&targeting.hours),
-        exchanges: rule!(targeting.exchanges),
-        publishers: rule!(targeting.publishers),
-        placements: rule!(targeting.placements),
     }
+}
+
+fn rule<T: Term, V>(rules: Option<&Rules<T>>, value: impl Fn(&T) -> V) -> bid::Rule<V> {
+    rules.map_or_else(bid::Rule::default, |rules| bid::Rule {
+        include: rules.include.iter().map(&value).collect(),
+        exclude: rules.exclude.iter().map(&value).collect(),
+        missing: rules.missing.map(Missing::policy),
+    })
 }
 
 fn audience(audience: &Audience) -> bid::Audience {
@@ -312,6 +304,7 @@ fn audience(audience: &Audience) -> bid::Audience {
     bid::Audience {
         include: audience.include.iter().map(names).collect(),
         exclude: names(&audience.exclude),
+        missing: audience.missing.map(Missing::policy),
     }
 }
 
@@ -319,26 +312,6 @@ fn hours(hours: &[Hours]) -> bid::Hours {
     if hours.is_empty() {
         return bid::Hours::ALL;
     }
-    let mut open = bid::Hours::NONE;
-    for part in hours {
-        for day in 0..7 {
-            let listed = part.days.iter().any(|listed| *listed as u32 == day);
-            if listed || part.days.is_empty() {
-                open = (part.from.0..part.to.0).fold(open, |open, hour| open.with(day * 24 + hour));
-            }
-        }
-    }
-    open
-}
-
-/// `device.devicetype` of the `AdCOM` list. "Mobile or tablet" without further word (1) counts as
-/// a phone, which it nearly always is.
-fn device_types(device: Device) -> &'static [i64] {
-    match device {
-        Device::Phone => &[1, 4],
-        Device::Tablet => &[5],
-        Device::Desktop => &[2],
-        Device::Tv => &[3, 6, 7],
-        Device::OutOfHome => &[8],
-    }
+    let open = hours.iter().flat_map(Hours::of_week);
+    open.fold(bid::Hours::NONE, bid::Hours::with)
 }

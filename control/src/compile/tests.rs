@@ -4,6 +4,7 @@ use super::*;
 use crate::apply::{Documents, Source, apply};
 use crate::resource::exchange::BillableEvent;
 use crate::store::Store;
+use bidder::catalog::{Dimension, Value};
 
 const DOCUMENTS: &str = r#"
 [[advertisers]]
@@ -130,8 +131,9 @@ fn a_line_item_becomes_what_the_bidder_reads() {
         ("li_a", 2_000_000, Some(3))
     );
     assert_eq!(first.creatives, ["cr_a"], "the paused creative is left out");
-    assert_eq!(first.targeting.device_types.include, [1, 4, 3, 6, 7]);
-    assert_eq!(first.targeting.sizes, [(300, 250)]);
+    let devices = &first.targeting.rules[&Dimension::DeviceType.into()];
+    assert_eq!(devices.include, [1, 4, 3, 6, 7].map(Value::Code));
+    assert_eq!(first.targeting.sizes.include, [(300, 250)]);
     assert_eq!(first.targeting.audience.include, [["s1", "s2"]]);
     let open: Vec<u32> = (0..168)
         .filter(|hour| first.targeting.hours.contains(*hour))
@@ -285,4 +287,23 @@ fn the_demo_is_taken_whole() {
             .all(|publisher| publisher.floors.is_some())
     );
     assert_eq!(compiled.exchange.partners.len(), 2);
+}
+
+#[test]
+fn line_items_name_so_many_paths_and_the_next_one_says_why_it_waits() {
+    let naming = |at: usize| {
+        format!(
+            "[[line_items]]\nid = \"li_x{at:03}\"\ncampaign = \"cmp_a\"\nname = \"x\"\n\
+             bid = {{ max_cpm = \"1\" }}\ncreatives = [\"cr_a\"]\n\
+             targeting = {{ ext = [{{ path = \"ext.p{at}\", include = [\"x\"] }}] }}\n"
+        )
+    };
+    let more: String = (0..=bidder::catalog::MAX_NAMED).map(naming).collect();
+    let documents = format!("{DOCUMENTS}{more}");
+    let compiled = compiled(&documents, "2026-11-23T12:00:00Z");
+    let last = compiled.not_serving.iter().find(|(id, _)| id == "li_x064");
+    let reasons = &last.expect("there is no room for it").1;
+    assert_eq!(reasons, &[Reason::NoRoom("ext/ext.p64".to_owned())]);
+    let bought = |id: &str| compiled.bidder.line_items.iter().any(|one| one.id == id);
+    assert!(bought("li_x063") && !bought("li_x064"));
 }

@@ -1,4 +1,4 @@
-//! The code lists that documents are checked against (ISO 4217 and ISO 3166-1).
+//! The code lists that documents are checked against (ISO 4217, 3166-1 and 639-1).
 
 /// Every currency of ISO 4217, apart by spaces.
 pub(crate) const CURRENCIES: &str = "\
@@ -26,3 +26,13 @@ pub(crate) const COUNTRIES: &str = "\
     SLB SLE SLV SMR SOM SPM SRB SSD STP SUR SVK SVN SWE SWZ SXM SYC SYR TCA TCD TGO THA TJK \
     TKL TKM TLS TON TTO TUN TUR TUV TWN TZA UGA UKR UMI URY USA UZB VAT VCT VEN VGB VIR VNM \
     VUT WLF WSM YEM ZAF ZMB ZWE";
+
+/// Every language of ISO 639-1, apart by spaces.
+pub(crate) const LANGUAGES: &str = "\
+    aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv \
+    cy da de dv dz ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr \
+    ht hu hy hz ia id ie ig ii ik io is it iu ja jv ka kg ki kj kk kl km kn ko kr ks ku kv kw \
+    ky la lb lg li ln lo lt lu lv mg mh mi mk ml mn mr ms mt my na nb nd ne ng nl nn no nr nv \
+    ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg si sk sl sm sn so sq sr \
+    ss st su sv sw ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi \
+    yo za zh zu";

@@ -23,9 +23,9 @@ macro_rules! texts {
             impl Model for $name {
                 fn read(value: &Value, at: &str, faults: &mut Vec<Fault>) -> Option<Self> {
                     let normal: fn(&str) -> Result<String, &'static str> = $normal;
-                    match text(value, $most, normal) {
+                    match $crate::model::text::text(value, $most, normal) {
                         Ok(text) => Some(Self(text)),
-                        Err(detail) => refuse(faults, at, detail),
+                        Err(detail) => $crate::model::refuse(faults, at, detail),
                     }
                 }
 
@@ -40,6 +40,8 @@ macro_rules! texts {
         )+
     };
 }
+
+pub(crate) use texts;
 
 texts! {
     /// A name for people.
@@ -78,7 +80,7 @@ texts! {
     Sha256, 64, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", sha256;
 }
 
-fn text(
+pub(super) fn text(
     value: &Value,
     most: usize,
     normal: fn(&str) -> Result<String, &'static str>,
@@ -91,7 +93,7 @@ fn text(
     normal(text).map_err(found)
 }
 
-fn name(text: &str) -> Result<String, &'static str> {
+pub(super) fn name(text: &str) -> Result<String, &'static str> {
     let text = text.trim();
     if text.is_empty() || text.chars().any(char::is_control) {
         return Err("a text without control characters");
@@ -130,8 +132,8 @@ fn domain(text: &str) -> Result<String, &'static str> {
     }
 }
 
-fn listed(text: &str, codes: &str) -> bool {
-    text.len() == 3 && codes.split(' ').any(|code| code == text)
+pub(super) fn listed(text: &str, codes: &str) -> bool {
+    !text.contains(' ') && codes.split(' ').any(|code| code == text)
 }
 
 fn country(text: &str) -> Result<String, &'static str> {
@@ -159,7 +161,7 @@ fn place(text: &str) -> Result<String, &'static str> {
     }
 }
 
-fn category(text: &str) -> Result<String, &'static str> {
+pub(super) fn category(text: &str) -> Result<String, &'static str> {
     let number = |text: &str| {
         (1..=3).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
     };

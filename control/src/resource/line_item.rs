@@ -1,9 +1,17 @@
 //! Line items: what is bid, for whom, where, how often and with which creatives.
 
-use super::terms::{Audience, Format, Ids, Places, Sites, Status, Tags, Total};
+mod rules;
+mod targeting;
+mod terms;
+mod words;
+
+pub use rules::{Missing, Named, Naming, Rules, Term};
+pub use targeting::{Audience, Day, Hours, Targeting};
+
 use super::{Document, Kind, Reference};
 use crate::fault::Fault;
-use crate::model::{Id, MaxCpm, Name, Size, Tag, Whole, choices, model};
+use crate::model::{Id, MaxCpm, Name, Tag, Whole, choices, model};
+use crate::resource::terms::{Format, Status, Total};
 
 choices! {
     /// How a price is found.
@@ -12,42 +20,6 @@ choices! {
         FixedCpm = "fixed_cpm",
         /// What the impression is worth, times the pacer's multiplier.
         Value = "value",
-    }
-}
-
-choices! {
-    /// A kind of device.
-    pub enum Device {
-        /// A phone.
-        Phone = "phone",
-        /// A tablet.
-        Tablet = "tablet",
-        /// A desktop or laptop computer.
-        Desktop = "desktop",
-        /// A television set or a device connected to one.
-        Tv = "tv",
-        /// A screen outside the home.
-        OutOfHome = "out_of_home",
-    }
-}
-
-choices! {
-    /// A day of the week.
-    pub enum Day {
-        /// Monday.
-        Monday = "mon",
-        /// Tuesday.
-        Tuesday = "tue",
-        /// Wednesday.
-        Wednesday = "wed",
-        /// Thursday.
-        Thursday = "thu",
-        /// Friday.
-        Friday = "fri",
-        /// Saturday.
-        Saturday = "sat",
-        /// Sunday.
-        Sunday = "sun",
     }
 }
 
@@ -66,67 +38,6 @@ model! {
         pub strategy: Strategy = Strategy::FixedCpm,
         /// The most that is paid per thousand impressions, in the advertiser's currency.
         pub max_cpm: MaxCpm,
-    }
-}
-
-model! {
-    /// Hours of some days, in the advertiser's timezone.
-    pub struct Hours {
-        /// Days of the week; empty means every day.
-        pub days: Vec<Day> = Vec::new(),
-        /// First hour, from 0.
-        pub from: Whole<0, 23>,
-        /// Hour at which it ends, up to 24.
-        pub to: Whole<1, 24>,
-    }
-}
-
-model! {
-    /// For whom and where; whatever is left out means any.
-    pub struct Targeting {
-        /// Countries.
-        pub geo: Option<Places> = None,
-        /// Segments of users.
-        pub audience: Option<Audience> = None,
-        /// Kinds of advertisement.
-        pub formats: Vec<Format> = Vec::new(),
-        /// Sizes of banners.
-        pub sizes: Vec<Size> = Vec::new(),
-        /// Kinds of device.
-        pub devices: Vec<Device> = Vec::new(),
-        /// Sites.
-        pub sites: Option<Sites> = None,
-        /// Applications.
-        pub apps: Option<Tags> = None,
-        /// Operating systems, as devices name them.
-        pub operating_systems: Option<Tags> = None,
-        /// Exchanges that call.
-        pub exchanges: Option<Ids> = None,
-        /// Publishers, by the id that requests carry.
-        pub publishers: Option<Tags> = None,
-        /// Placements, by `imp.tagid`.
-        pub placements: Option<Tags> = None,
-        /// Times of the week.
-        pub hours: Vec<Hours> = Vec::new(),
-    }
-}
-
-impl Targeting {
-    fn any() -> Self {
-        Self {
-            geo: None,
-            audience: None,
-            formats: Vec::new(),
-            sizes: Vec::new(),
-            devices: Vec::new(),
-            sites: None,
-            apps: None,
-            operating_systems: None,
-            exchanges: None,
-            publishers: None,
-            placements: None,
-            hours: Vec::new(),
-        }
     }
 }
 
@@ -222,23 +133,7 @@ impl Document for LineItem {
             let detail = format!("{} rules, at most 1 allowed", self.frequency.len());
             faults.push(Fault::new("/frequency", detail));
         }
-        let lists = self
-            .targeting
-            .audience
-            .iter()
-            .flat_map(|audience| &audience.include);
-        for (index, _) in lists.enumerate().filter(|(_, list)| list.is_empty()) {
-            let pointer = format!("/targeting/audience/include/{index}");
-            faults.push(Fault::new(
-                pointer,
-                "expected at least one segment: nobody would match",
-            ));
-        }
-        let hours = self.targeting.hours.iter().enumerate();
-        for (index, hours) in hours.filter(|(_, hours)| hours.from.0 >= hours.to.0) {
-            let detail = format!("expected an hour after from, {}", hours.from.0);
-            faults.push(Fault::new(format!("/targeting/hours/{index}/to"), detail));
-        }
+        self.targeting.check("/targeting", faults);
     }
 
     fn references(&self) -> Vec<Reference> {
@@ -296,12 +191,18 @@ impl LineItem {
                 faults.push(Fault::new(format!("/deals/{index}"), detail));
             }
         }
-        let formats = &self.targeting.formats;
-        let played = |format: &Format| matches!(format, Format::Video | Format::Audio);
+        let refused = self.targeting.deals.as_ref().map(|rules| &rules.exclude);
+        for (index, deal) in self.deals.iter().enumerate() {
+            if refused.is_some_and(|refused| refused.contains(deal)) {
+                let detail = format!("`{}` is excluded by targeting: nothing would match", deal.0);
+                faults.push(Fault::new(format!("/deals/{index}"), detail));
+            }
+        }
+        let formats = self.targeting.formats.as_ref();
+        let played = |format: &Format| formats.is_none_or(|formats| formats.allows(format));
         let wished = self.pod.as_ref().map(|pod| pod.position);
         if wished.is_some_and(|position| position != PodPosition::Any)
-            && !formats.is_empty()
-            && !formats.iter().any(played)
+            && ![Format::Video, Format::Audio].iter().any(played)
         {
             let detail = "only video and audio stand in pods, and neither is targeted";
             faults.push(Fault::new("/pod/position", detail));

@@ -28,14 +28,15 @@ pub(super) fn text(kind: Kind, serial: u64, options: Options, random: &mut Rando
             )
         }
         Kind::WebBanner => {
+            let imp = web_banner_imps(random);
+            let mut site = site(topic, country, random);
+            site["content"] = article(topic, country, random);
+            (imp, ("site", site), desktop(country, random), 5, 6)
+        }
+        Kind::WebPage => {
             let imp = vec![web_banner_imp("1", random), web_banner_imp("2", random)];
-            (
-                imp,
-                ("site", site(topic, country, random)),
-                desktop(country, random),
-                5,
-                6,
-            )
+            let site = ("site", site(topic, country, random));
+            (imp, site, desktop(country, random), 5, 6)
         }
         Kind::VideoDeals => {
             let imp = vec![video_imp(random)];
@@ -79,7 +80,9 @@ pub(super) fn text(kind: Kind, serial: u64, options: Options, random: &mut Rando
     ];
     let blocked: &[&str] = match kind {
         Kind::AppBanner | Kind::Native => &["IAB25", "IAB26"],
-        Kind::WebBanner | Kind::VideoDeals => &["IAB24", "IAB25", "IAB26", "IAB7-39", "IAB9-9"],
+        Kind::WebBanner | Kind::WebPage | Kind::VideoDeals => {
+            &["IAB24", "IAB25", "IAB26", "IAB7-39", "IAB9-9"]
+        }
     };
     fields.push(("bcat", json!(blocked)));
     let rivals = if kind == Kind::AppBanner { 1 } else { 3 };
@@ -106,6 +109,18 @@ fn app_banner_imp(random: &mut Random) -> Value {
         "displaymanager": "sdk", "displaymanagerver": "4.2.1", "instl": 0, "secure": 1,
         "tagid": format!("app-{name}"), "bidfloor": floor(random), "bidfloorcur": "USD",
     })
+}
+
+/// One, of ten pages in one more, as in what publishers send.
+fn web_banner_imps(random: &mut Random) -> Vec<Value> {
+    let imps = match random.below(100) {
+        0..90 => 1,
+        90..98 => 2,
+        _ => 3,
+    };
+    (1..=imps)
+        .map(|id: u8| web_banner_imp(&id.to_string(), random))
+        .collect()
 }
 
 fn web_banner_imp(id: &str, random: &mut Random) -> Value {
@@ -208,6 +223,18 @@ fn content(topic: usize, country: &Country, random: &mut Random) -> Value {
     })
 }
 
+fn article(topic: usize, country: &Country, random: &mut Random) -> Value {
+    json!({
+        "id": format!("a-{}", random.below(1_000_000)), "title": "What is new today",
+        "cat": [CATEGORIES[topic]], "prodq": 1, "context": 5, "language": country.language,
+        "keywords": format!("{},news,{}", TOPICS[topic], country.city), "userrating": "4.5",
+        "producer": {"id": "desk-1", "name": "Example Desk", "domain": "desk.example"},
+        "data": [{"id": "pages-1", "name": "pages.example", "segment": [
+            {"id": (1 + random.below(700)).to_string()}, {"id": (1 + random.below(700)).to_string()},
+        ], "ext": {"segtax": 7}}],
+    })
+}
+
 fn app(topic: usize, random: &mut Random) -> Value {
     let number = random.below(SITES);
     json!({
@@ -276,7 +303,7 @@ fn user(person: User, eids: usize, segments: u64, random: &mut Random) -> Value 
 fn source(kind: Kind, random: &mut Random) -> Value {
     let nodes = match kind {
         Kind::AppBanner | Kind::Native => 1,
-        Kind::WebBanner => 2,
+        Kind::WebBanner | Kind::WebPage => 2,
         Kind::VideoDeals => 3,
     };
     let node = |n: u64| {

@@ -31,12 +31,13 @@ pub use table::{Row, Table};
 const READY_WITHIN: Duration = Duration::from_mins(1);
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// The server's counters that say what its answers were.
-const COUNTED: [&str; 6] = [
+const COUNTED: [&str; 7] = [
     "gavel_bids_total",
     "gavel_no_bids_total",
     "gavel_auctions_total",
     "gavel_auctions_unsold_total",
     "gavel_bids_lost_total",
+    "gavel_partner_notices_total",
     "gavel_caps_held_back_total",
 ];
 /// Its gauges that say how large it is.

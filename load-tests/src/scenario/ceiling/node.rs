@@ -17,7 +17,9 @@ pub struct Size {
     pub users: u64,
     /// Segments.
     pub segments: u32,
-    /// Distinct bodies, web banners of 2.7 KB.
+    /// What is sent.
+    pub kind: Kind,
+    /// Distinct bodies.
     pub bodies: u64,
 }
 
@@ -51,9 +53,8 @@ pub fn prepare(gavel: &str, dir: &Path, size: Size) -> anyhow::Result<Prepared> 
         segments: size.segments,
         publishers: 60,
     };
-    let kind = Kind::WebBanner;
-    let bodies = dir.join(kind.file_name());
-    corpus::write_kind(&bodies, kind, options)?;
+    let bodies = dir.join(size.kind.file_name());
+    corpus::write_kind(&bodies, size.kind, options)?;
     let audience = dir.join("audience.tsv");
     corpus::write_audience(&audience, options, size.segments)?;
     let resources = dir.join("resources.toml");
@@ -84,15 +85,16 @@ pub fn prepare(gavel: &str, dir: &Path, size: Size) -> anyhow::Result<Prepared> 
 /// The users' consent, so that the same size always makes the same bodies.
 const CONSENTED_AT_S: u64 = 1_790_000_000;
 
-/// One data thread, because the server has one core; ports of the system's choice; notices over
-/// https, because requests want secure markup and the exchange rejects any other.
+/// One data thread, because the server has one core; ports of the system's choice. Requests want
+/// secure markup and the exchange rejects any other, so notices are over https, where nobody
+/// listens; each is tried once, or the exchange's would still be tried in the bidder's turns.
 fn configuration(state: &Path, audience: &Path) -> String {
     let quoted = |path: &Path| format!("{:?}", path.display().to_string());
     format!(
-        "[data]\nlisten = \"127.0.0.1:0\"\nworkers = 1\npublic_url = \"https://gavel.example\"\n\
+        "[data]\nlisten = \"127.0.0.1:0\"\nworkers = 1\npublic_url = \"https://127.0.0.1:9\"\n\
          [control]\nlisten = \"127.0.0.1:0\"\n\
          [storage]\npath = {}\n[audience]\nfile = {}\n\
-         [currency]\nbase = \"USD\"\n",
+         [notices]\nattempts = 1\n[currency]\nbase = \"USD\"\n",
         quoted(state),
         quoted(audience)
     )
