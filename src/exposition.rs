@@ -8,10 +8,12 @@ use crate::clock;
 use crate::node::Node;
 use exchange::counters::{Label, NoticeEvent, Tally};
 use metrics::{Counter, counter, describe_counter, describe_gauge, gauge};
+use std::sync::atomic::Ordering::Relaxed;
 
 /// The Prometheus text of a node.
 pub fn render(node: &Node) -> String {
     exchange(node);
+    log(node);
     bidder(node);
     let mut text = node.telemetry.render();
     partners::times(node, &mut text);
@@ -42,6 +44,10 @@ pub fn describe() {
         "Times that the journal of notices could not be written or read."
     );
     partners::describe();
+    describe_counter!(
+        "gavel_auction_log_total",
+        "Auctions for the log, by what became of their record."
+    );
     describe_counter!("gavel_bids_total", "Bids that the bidder made.");
     describe_counter!(
         "gavel_no_bids_total",
@@ -50,6 +56,14 @@ pub fn describe() {
     describe_counter!(
         "gavel_notices_refused_total",
         "Notices that charged nothing, by reason."
+    );
+    describe_counter!(
+        "gavel_dead_letters_total",
+        "Refused notices, by whether they were kept."
+    );
+    describe_counter!(
+        "gavel_conversions_total",
+        "Conversions by what they were credited to."
     );
     describe_counter!(
         "gavel_tokens_refused_total",
@@ -120,6 +134,17 @@ fn exchange(node: &Node) {
     let failed = counters.notices.get(NoticeEvent::JournalFailed);
     counter!("gavel_notice_journal_failures_total").absolute(failed);
     partners::count(node);
+}
+
+fn log(node: &Node) {
+    let counts = node.auctions.counts();
+    for (outcome, count) in [
+        ("queued", &counts.queued),
+        ("shed", &counts.shed),
+        ("failed", &counts.failed),
+    ] {
+        counter!("gavel_auction_log_total", "outcome" => outcome).absolute(count.load(Relaxed));
+    }
 }
 
 fn bidder(node: &Node) {

@@ -22,10 +22,12 @@ use exchange::link::notice::{self, Inbox, Journal, Outbox};
 use ledger::store::{SqliteStore, Store};
 use ledger::token::Signer;
 use ledger::writer::Writer;
+use ledger::{AuctionLog, AuctionRecord};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
 
 /// Least time, in seconds, for which a crash holds back what its run had leased.
@@ -49,6 +51,10 @@ pub struct Node {
     pub trust: Trust,
     /// Where notices to partners go.
     pub outbox: Outbox,
+    /// Refused notices with strange tokens that wait for the ledger.
+    pub strays: Arc<AtomicU32>,
+    /// Where auctions are logged.
+    pub auctions: AuctionLog,
     /// The exchange's counters.
     pub counters: Arc<Counters>,
     /// Publishers' floors by address.
@@ -78,6 +84,8 @@ pub struct Started {
     pub inbox: Inbox,
     /// Where it keeps those that must not be lost.
     pub journal: Journal,
+    /// The queue that the log's thread empties.
+    pub records: Receiver<AuctionRecord>,
     /// The ledger's thread.
     pub ledger: JoinHandle<()>,
 }
@@ -127,6 +135,7 @@ impl Node {
         let journal = settings.storage.join("notices.sqlite");
         let journal = Journal::open(&journal, settings.notices_kept)
             .with_context(|| journal.display().to_string())?;
+        let (auctions, records) = AuctionLog::new(settings.log_queue, settings.log_sample_ppm);
         let snapshot = Snapshot::empty(purse, geo);
         let telemetry = Telemetry::install();
         crate::exposition::describe();
@@ -141,6 +150,8 @@ impl Node {
             writer,
             trust,
             outbox,
+            strays: Arc::default(),
+            auctions,
             counters,
             floor_feeds: Feeds::default(),
             resources: Arc::new(resources),
@@ -153,6 +164,7 @@ impl Node {
             node: Arc::new(node),
             inbox,
             journal,
+            records,
             ledger,
         })
     }

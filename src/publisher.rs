@@ -19,7 +19,7 @@ use bidder::notice::price::Form;
 use bidder::plan::{CampaignDay, LocalTime, Tick};
 use bidder::{Catalog, Exchange, Pacers, Plan};
 use control::civil::civil;
-use control::compile::compile;
+use control::compile::{Crediting, compile};
 use exchange::Market;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -69,6 +69,7 @@ impl Publisher {
             market: Arc::clone(&nothing.market),
             catalog: Arc::clone(&nothing.catalog),
             exchanges: Arc::default(),
+            crediting: Arc::default(),
             zones: Vec::new(),
             campaigns: Vec::new(),
         };
@@ -244,6 +245,7 @@ impl Publisher {
             market: Arc::new(market),
             catalog: Arc::new(catalog),
             exchanges: Arc::new(callers.collect()),
+            crediting: Arc::new(compiled.crediting),
             zones: compiled.zones,
             campaigns,
         };
@@ -347,6 +349,7 @@ impl Publisher {
             plan,
             audience: Arc::clone(&self.audience),
             exchanges: Arc::clone(&self.state.exchanges),
+            crediting: Arc::clone(&self.state.crediting),
             rates: Arc::clone(&self.state.rates),
             purse: self.state.purse.clone(),
         };
@@ -381,6 +384,7 @@ struct State {
     market: Arc<Market>,
     catalog: Arc<Catalog>,
     exchanges: Arc<HashMap<String, Exchange>>,
+    crediting: Arc<HashMap<String, Crediting>>,
     zones: Vec<TimeZone>,
     /// Campaigns in the catalog's order, with the place of their advertiser.
     campaigns: Vec<(String, usize)>,

@@ -23,7 +23,7 @@ use crate::{NoBid, Plan};
 use audience::{KeySeed, Lookup};
 use bumpalo::Bump;
 use ledger::token::Signer;
-use ledger::{Cpm, Currency, RateTable};
+use ledger::{Cpm, Currency, Multiplier, RateTable};
 use offers::{Auction, Candidates, Comparison, Place};
 use openrtb::native::NativeRequest;
 use openrtb::{BidRequest, Fault, Flag, Limits, Scratch};
@@ -197,6 +197,7 @@ fn buy(
         people: runtime.caps.identity().people(request, snapshot.seed),
         now_s,
         expires_at: now_s.saturating_add(snapshot.exchange.reservation_s),
+        multiplier: Multiplier::ONE,
         test: request.test.is_some_and(Flag::is_set),
     };
     let mut progress = Progress::new(Comparison::new(request, snapshot));
@@ -312,6 +313,10 @@ fn award(
     progress: &mut Progress,
 ) -> Result<Winner, NoBid> {
     let catalog = snapshot.catalog;
+    let holder = Holder {
+        multiplier: intake::multiplier(place.spot.imp).ok_or(NoBid::Multiplier)?,
+        ..holder
+    };
     work.rules
         .read_imp(place.spot.imp, catalog, snapshot.rates)?;
     let Work {
@@ -371,6 +376,7 @@ fn award(
         item,
         creative,
         price,
+        multiplier: holder.multiplier,
         form,
         reservation,
     })

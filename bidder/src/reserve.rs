@@ -7,7 +7,7 @@ use crate::catalog::{Catalog, Display, Item};
 use crate::frequency::{Hold, People};
 use crate::nobid::Closest;
 use crate::{FrequencyCaps, NoBid};
-use ledger::{Book, Cpm, Refused, ReservationId, Reservations};
+use ledger::{Book, Cpm, Multiplier, Refused, ReservationId, Reservations};
 use openrtb::list::SlotInPod;
 
 /// Offers that a lease may refuse before the imp is left alone.
@@ -58,6 +58,8 @@ pub(crate) struct Holder {
     pub(crate) people: People,
     pub(crate) now_s: u32,
     pub(crate) expires_at: u32,
+    /// How many impressions the imp counts for.
+    pub(crate) multiplier: Multiplier,
     /// A test takes nothing from anybody.
     pub(crate) test: bool,
 }
@@ -116,7 +118,7 @@ fn hold(
     let rules = item.frequency.iter().chain(&shown.frequency);
     caps.reserve(people, rules.clone(), Hold { now_s, expires_at })
         .map_err(|_| NoBid::FrequencyCapped)?;
-    let amount = price.most_per_impression();
+    let amount = price.most_for(holder.multiplier);
     reservations
         .open(book, &item.budget, amount, expires_at)
         .map_err(|refused| {

@@ -14,7 +14,7 @@ use crate::frequency::People;
 use crate::markup::Hole;
 use crate::reserve::Form;
 use ledger::token::{Claims, Purpose, Sale, Side, idempotency_key};
-use ledger::{Cpm, Currency, Day, Exposure, ReservationId};
+use ledger::{Cpm, Currency, Day, Exposure, Multiplier, ReservationId};
 use openrtb::encode::Object;
 use openrtb::list::SlotInPod;
 use openrtb::native::NativeRequest;
@@ -28,7 +28,10 @@ pub const TEST_PARTNER: &str = "test";
 const MAX_TOKEN_TEXT: usize = 128;
 
 /// What the exchange tells with a win or a bill.
-const PRICE: &str = "&p=${AUCTION_PRICE}&c=${AUCTION_CURRENCY}";
+const PRICE: &str = "&p=${AUCTION_PRICE}&c=${AUCTION_CURRENCY}&s=${AUCTION_SEAT_ID}";
+/// And where a showing counts for several impressions.
+const SHOWING: &str = "&p=${AUCTION_PRICE}&c=${AUCTION_CURRENCY}&s=${AUCTION_SEAT_ID}\
+                       &q=${AUCTION_MULTIPLIER}";
 /// What it tells with a loss.
 const LOSS: &str = "&r=${AUCTION_LOSS}&m=${AUCTION_MIN_TO_WIN}";
 
@@ -40,6 +43,8 @@ pub(crate) struct Winner {
     pub(crate) item: u32,
     pub(crate) creative: u32,
     pub(crate) price: Cpm,
+    /// How many impressions a showing counts for.
+    pub(crate) multiplier: Multiplier,
     pub(crate) form: Form,
     pub(crate) reservation: Option<ReservationId>,
 }
@@ -168,9 +173,13 @@ fn bid(
             out.extend_from_slice(part);
         }
     };
-    notice("nurl", &links.win, PRICE);
+    let price = match winner.multiplier {
+        Multiplier::ONE => PRICE,
+        _ => SHOWING,
+    };
+    notice("nurl", &links.win, price);
     if snapshot.exchange.billable == Billable::Burl {
-        notice("burl", &links.bill, PRICE);
+        notice("burl", &links.bill, price);
     }
     notice("lurl", &links.loss, LOSS);
     let native = asked
@@ -280,9 +289,11 @@ fn sign(
             .reservation
             .map(|id| (terms.epoch, id.slot, id.generation)),
         cpm: winner.price.0,
+        multiplier: winner.multiplier,
         currency: terms.currency.0,
         day: Day(snapshot.plan.day(item.advertiser)),
         draws: item.draws,
+        user: terms.people.user.map_or(0, |user| user.0),
         // A test is shown to nobody.
         exposure: if terms.test {
             Exposure::default()

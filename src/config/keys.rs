@@ -98,6 +98,36 @@ pub(super) const KEYS: &[Key] = &[
         "Most events that wait for the writer; beyond it notices get 503.",
     ),
     key(
+        "log.auctions",
+        Kind::Bool,
+        "true",
+        "Whether auctions are logged: all that sold, others by the rate below.",
+    ),
+    key(
+        "log.sample_ppm",
+        Kind::Integer(0, 1_000_000),
+        "10000",
+        "How many of a million auctions that sold nothing are logged.",
+    ),
+    key(
+        "log.queue",
+        Kind::Integer(16, 1_000_000),
+        "8192",
+        "Most auctions that wait to be logged; beyond it they are dropped and counted.",
+    ),
+    key(
+        "log.auction_days",
+        Kind::Integer(0, 3_650),
+        "30",
+        "Days for which logged auctions are kept; 0 keeps them for ever.",
+    ),
+    key(
+        "log.event_months",
+        Kind::Integer(0, 240),
+        "0",
+        "Closed months whose events are kept, at least 4; 0 keeps all. Events of months that were not closed are never deleted.",
+    ),
+    key(
         "tokens.key_file",
         Kind::Path,
         "",

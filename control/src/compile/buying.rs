@@ -1,7 +1,7 @@
 //! Advertisers, campaigns, line items and creatives into the bidder's input.
 
 use super::shown::{kind, revision_id, shown};
-use super::{Compiled, Seller, World, civil, zone};
+use super::{Compiled, Crediting, Seller, World, civil, zone};
 use crate::fault::Fault;
 use crate::resource::campaign::Pacing;
 use crate::resource::frequency::{By, Frequency, WithoutId};
@@ -77,6 +77,10 @@ pub(super) fn compile(
         compiled.next(campaign, advertiser, now);
     }
     for (id, resource) in world.iter() {
+        if let Resource::Advertiser(advertiser) = resource {
+            let crediting = Crediting::of(advertiser);
+            compiled.crediting.insert(id.to_owned(), crediting);
+        }
         add(id, resource, &wanted, compiled);
     }
     for (id, resource) in world.iter() {

@@ -4,7 +4,17 @@ use super::Document;
 use super::frequency::{self, Frequency};
 use super::terms::{Status, Total};
 use crate::fault::Fault;
-use crate::model::{Category, Cur, Domain, Name, Tag, Timezone, model};
+use crate::model::{Category, Cur, Domain, Name, Tag, Timezone, Whole, model};
+
+model! {
+    /// How far back conversions are credited, in days; 0 credits nothing.
+    pub struct Attribution {
+        /// After a click.
+        pub post_click_days: Whole<0, 90> = Whole(30),
+        /// After a view, where there is no click.
+        pub post_view_days: Whole<0, 30> = Whole(1),
+    }
+}
 
 model! {
     /// An advertiser.
@@ -26,6 +36,8 @@ model! {
         pub budget: Option<Total> = None,
         /// How often all its campaigns together may be seen.
         pub frequency: Vec<Frequency> = Vec::new(),
+        /// How its conversions are credited.
+        pub attribution: Option<Attribution> = None,
         /// Whether it buys.
         pub status: Status = Status::Active,
     }

@@ -5,16 +5,23 @@
 //! begins a new epoch, and a transaction of an older one is refused before it reads anything.
 
 mod adjustments;
+mod auctions;
 mod charge;
 mod closing;
+mod conversions;
+mod letters;
 mod log;
+mod prune;
+mod report;
 mod schema;
 mod shown;
 
 use super::{Budget, BudgetState, Funding, Store, StoreError};
+use crate::conversion::{Conversion, Credit};
 use crate::currency::Currency;
-use crate::event::{Event, Fault, Outcome};
+use crate::event::{Event, Outcome};
 use crate::exposure::Shown;
+use crate::letter::DeadLetter;
 use crate::money::Micros;
 use crate::statement::{Balances, Books, Period, Statement};
 use rusqlite::{
@@ -25,7 +32,11 @@ use std::path::Path;
 use std::time::Duration;
 
 pub use adjustments::{Correction, NewAdjustment};
+pub use auctions::{AuctionFile, LoggedAuction};
 pub use closing::{Clock, Closing, MonthStatement};
+pub use letters::MOST_LETTERS;
+pub use prune::Pruned;
+pub use report::{Party, Refused, Tally, loss_reason};
 
 /// How long to wait for a lock that another program holds on the file, a backup for example.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -192,13 +203,23 @@ impl Store for SqliteStore {
         self.change(|change| shown::forget(change, seq))
     }
 
-    fn refuse(&mut self, event: &Event, fault: Fault) -> Result<Outcome, StoreError> {
+    fn refuse(&mut self, letters: &[DeadLetter]) -> Result<Vec<Outcome>, StoreError> {
         self.change(|change| {
-            if charge::known(change, event)? {
-                Ok(Outcome::Duplicate)
-            } else {
-                charge::refuse(change, event, fault)
-            }
+            let kept = letters.iter().map(|letter| letters::keep(change, letter));
+            kept.collect()
+        })
+    }
+
+    fn replayed(&mut self, done: &[(i64, &'static str)], now_ms: i64) -> Result<(), StoreError> {
+        self.change(|change| letters::replayed(change, done, now_ms))
+    }
+
+    fn convert(&mut self, conversions: &[Conversion]) -> Result<Vec<Credit>, StoreError> {
+        self.change(|change| {
+            let counted = conversions.iter();
+            counted
+                .map(|conversion| conversions::convert(change, conversion))
+                .collect()
         })
     }
 
