@@ -11,7 +11,7 @@ use crate::snapshot::Snapshot;
 use bidder::decide::{Explained, Price, Step, Taken, rehearse, taken};
 use bidder::funnel::{FunnelKey, Stage};
 use bidder::plan::{CampaignDay, LocalTime, Tick};
-use bidder::{Catalog, DecisionScratch, Exchange, FrequencyCaps, Pacers, Plan, Runtime};
+use bidder::{Catalog, DecisionScratch, Exchange, Pacers, Plan, Runtime};
 use control::api::{Band, Draft, Forecast};
 use control::civil::civil;
 use jiff::Timestamp;
@@ -70,7 +70,6 @@ struct World<'n> {
     snapshot: &'n Arc<Snapshot>,
     draft: Draft,
     catalog: Catalog,
-    caps: FrequencyCaps,
     reservations: Reservations,
 }
 
@@ -86,7 +85,6 @@ impl<'n> World<'n> {
             snapshot,
             draft,
             catalog,
-            caps: FrequencyCaps::new(0),
             reservations: Reservations::new(1),
         })
     }
@@ -166,7 +164,7 @@ impl<'n> World<'n> {
         let runtime = Runtime {
             reservations: &self.reservations,
             book: &self.draft.book,
-            caps: &self.caps,
+            caps: &node.caps,
             epoch: 0,
             funnel: None,
         };

@@ -28,7 +28,7 @@ use crate::{NoBid, Plan};
 use audience::{KeySeed, Lookup};
 use bumpalo::Bump;
 use ledger::token::Signer;
-use ledger::{Cpm, Currency, RateTable};
+use ledger::{Cpm, Currency, Multiplier, RateTable};
 use offers::{Candidates, Comparison};
 use openrtb::native::NativeRequest;
 use openrtb::{BidRequest, Fault, Flag, Limits, Scratch};
@@ -190,7 +190,7 @@ fn buy<W: Watch>(
     select(request, snapshot, work, (draw, now_ms), watch)?;
     work.rules
         .read(request, snapshot.catalog, snapshot.exchange)?;
-    let holder = holder(request, snapshot, work, now_ms);
+    let holder = holder(request, snapshot, runtime, now_ms);
     let mut progress = Progress::new(Comparison::new(request, snapshot), watch);
     work.winners.clear();
     offers::by_deals(request, snapshot.catalog, &mut work.selection.words)?;
@@ -228,7 +228,7 @@ fn buy<W: Watch>(
     let bids = work.winners.len() as u32;
     let terms = Terms {
         currency: progress.currency.of_response(),
-        user: holder.user.map_or(0, |user| user.0),
+        people: holder.people,
         expires_at: holder.expires_at,
         epoch: runtime.epoch,
         draw,
@@ -280,12 +280,18 @@ fn is_test(request: &BidRequest<'_>) -> bool {
 }
 
 /// Who holds what is bid.
-fn holder(request: &BidRequest<'_>, snapshot: &Snapshot<'_>, work: &Work, now_ms: i64) -> Holder {
+fn holder(
+    request: &BidRequest<'_>,
+    snapshot: &Snapshot<'_>,
+    runtime: Runtime<'_>,
+    now_ms: i64,
+) -> Holder {
     let now_s = u32::try_from(now_ms / 1_000).unwrap_or_default();
     Holder {
-        user: work.features.user(),
+        people: runtime.caps.identity().people(request, snapshot.seed),
         now_s,
         expires_at: now_s.saturating_add(snapshot.exchange.reservation_s),
+        multiplier: Multiplier::ONE,
         test: is_test(request),
     }
 }
@@ -319,6 +325,10 @@ fn award(
     progress: &mut Progress<'_, impl Watch>,
 ) -> Result<Winner, NoBid> {
     let catalog = snapshot.catalog;
+    let holder = Holder {
+        multiplier: intake::multiplier(place.spot.imp).ok_or(NoBid::Multiplier)?,
+        ..holder
+    };
     work.rules
         .read_imp(place.spot.imp, catalog, snapshot.rates)?;
     let Work {
@@ -330,7 +340,7 @@ fn award(
         rules,
         ..
     } = work;
-    let (currency, user) = (progress.currency, holder.user);
+    let currency = progress.currency;
     let company = Company {
         request: place.spot.request,
         catalog,
@@ -345,7 +355,7 @@ fn award(
         features,
         currency,
         draw,
-        user,
+        holder,
     };
     let candidates = match only {
         Some(range) => Candidates::InOrder(Ones::new(&selection.words, range)),
@@ -361,7 +371,7 @@ fn award(
     let more = |offers: &mut Vec<Offer>, notes: &mut Notes<'_, _>| {
         *looked_at += auction.look(place, &mut left, offers, notes);
     };
-    let shared = (catalog, snapshot.plan, runtime);
+    let shared = (catalog, runtime);
     let best = reserve::best(offers, more, holder, shared, refusals, notes);
     let taken = best.as_ref().map(|(offer, _)| offer);
     notes.watch.over(&auction, place, holder, taken, offers);
@@ -380,6 +390,7 @@ fn award(
         item,
         creative,
         price,
+        multiplier: holder.multiplier,
         form,
         reservation,
     })

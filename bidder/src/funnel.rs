@@ -7,7 +7,7 @@
 //! item that has a turn; 128 bytes a cell.
 
 use crate::NoBid;
-use crate::catalog::{Catalog, line_item_key};
+use crate::catalog::Catalog;
 use crate::decide::watch::Watch;
 use crate::decide::{Auction, Place};
 use crate::reserve::{Holder, Offer};
@@ -96,6 +96,11 @@ impl FunnelKey {
         // An empty cell has the key 0.
         Self((line_item ^ exchange).max(1))
     }
+}
+
+/// The part of a key that is of a line item.
+pub(crate) fn line_item_key(line_item: &str) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(line_item.as_bytes())
 }
 
 fn exchange_key(exchange: &str) -> u64 {

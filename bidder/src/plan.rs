@@ -184,12 +184,6 @@ impl Plan {
         self.days[advertiser as usize]
     }
 
-    /// The smallest day number of any advertiser, for
-    /// [`FrequencyCaps::sweep`](crate::FrequencyCaps::sweep).
-    pub fn oldest_day(&self) -> u32 {
-        self.days.iter().copied().min().unwrap_or_default()
-    }
-
     /// Why a line item, in the order of the catalog, does not bid now, whatever is asked; `None`
     /// where it may.
     pub fn why_idle(&self, line_item: usize) -> Option<Idle> {

@@ -5,6 +5,7 @@ pub mod campaign;
 pub mod creative;
 pub mod exchange;
 pub mod floors;
+pub mod frequency;
 pub mod key;
 pub mod line_item;
 pub mod partner;

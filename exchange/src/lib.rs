@@ -19,6 +19,7 @@ pub mod intake;
 pub mod invite;
 pub mod latency;
 pub mod link;
+mod log;
 pub mod lot;
 pub mod market;
 mod price;

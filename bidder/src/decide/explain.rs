@@ -123,10 +123,12 @@ fn watched<'s>(
         &mut explainer,
         &mut out,
     );
-    let holder = holder(request, snapshot, work, now_ms);
+    let holder = holder(request, snapshot, runtime, now_ms);
     for winner in &work.winners {
         if let Some(id) = winner.reservation {
-            reserve::undo(&catalog.items[winner.item as usize], id, holder, runtime);
+            let item = &catalog.items[winner.item as usize];
+            let shown = &catalog.creatives[winner.creative as usize];
+            reserve::undo((item, shown), id, holder, runtime);
         }
     }
     if explainer.visited.is_empty() {
@@ -339,12 +341,18 @@ impl<'s> Explainer<'_, 's, '_> {
         if outcome == Some(NoBid::InsufficientTime) {
             return NoBid::InsufficientTime;
         }
+        // Deals are looked at for the whole request, before any imp.
+        let by_deals = self.visited.is_empty()
+            && [Some(NoBid::NoDeal), Some(NoBid::PrivateAuction)].contains(&outcome);
         let item = &catalog.items[item as usize];
         let mut rules = Rules::default();
         let mut asked = || {
             rules.read(request, catalog, self.snapshot.exchange)?;
-            // Whoever buys under deals is told of them, and not of those of others.
             let imp = &request.imp[imp as usize];
+            if !by_deals {
+                intake::multiplier(imp).ok_or(NoBid::Multiplier)?;
+            }
+            // Whoever buys under deals is told of them, and not of those of others.
             let read = rules.read_imp(imp, catalog, self.snapshot.rates);
             read.or_else(|reason| {
                 if item.deals.is_empty() {

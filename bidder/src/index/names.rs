@@ -117,14 +117,17 @@ impl Sides {
             Missing::Skip if open => refused.push(MISSING),
             Missing::Serve | Missing::Skip => {}
         }
+        // A line item is counted once for each value, however often its rule names it.
+        for side in [&mut asked, &mut refused] {
+            side.sort_unstable();
+            side.dedup();
+        }
         Self {
             asked: (!open).then_some(asked),
             refused,
         }
     }
-}
 
-impl Sides {
     /// Whether it asks for a value.
     pub(crate) fn asks(&self, value: u32) -> bool {
         self.asked

@@ -5,6 +5,7 @@ use crate::NoBid;
 use crate::catalog::{Dimension, Display, Format, Item, Kind, Strategy, Subject};
 use crate::decide::Snapshot;
 use crate::dimension::place;
+use crate::frequency::Cap;
 use crate::reserve::{Holder, Runtime};
 use crate::respond;
 use ledger::Micros;
@@ -97,6 +98,13 @@ impl Facts<'_, '_, '_> {
                     "{}, {}",
                     list("wseat", request.wseat.iter()),
                     list("bseat", request.bseat.iter())
+                ),
+            ),
+            NoBid::Multiplier => (
+                "a multiplier that impressions can be counted by".to_owned(),
+                format!(
+                    "qty.multiplier {:?}",
+                    self.imp.qty.and_then(|qty| qty.multiplier)
                 ),
             ),
             NoBid::PrivateAuction => ("the open auction".to_owned(), self.deals()),
@@ -195,12 +203,20 @@ impl Facts<'_, '_, '_> {
                 "none that may be looked at".to_owned(),
             ),
             NoBid::FrequencyCapped => {
-                let day = self.snapshot.plan.day(item.advertiser);
-                let user = self.holder.and_then(|holder| holder.user);
-                let shown = user.and_then(|user| self.runtime.caps.seen(user, item.key, day));
+                let cap = |cap: &Cap| format!("fewer than {} in {} s", cap.most, cap.window_s);
+                let seen = |cap: &Cap| {
+                    let holder = self.holder?;
+                    let caps = self.runtime.caps;
+                    caps.seen(holder.people, cap, holder.now_s)
+                };
+                let shown = |cap: &Cap| match seen(cap) {
+                    Some(shown) => format!("{shown} in {} s", cap.window_s),
+                    None => format!("unknown in {} s", cap.window_s),
+                };
+                let own = || self.rules(item);
                 (
-                    format!("fewer than {} a day", item.daily_cap.unwrap_or_default()),
-                    format!("{} shown today, others are bid", shown.unwrap_or_default()),
+                    list("impressions", own().map(cap)),
+                    list("shown, beside bids that are open", own().map(shown)),
                 )
             }
             NoBid::NoBudget => {
@@ -218,6 +234,15 @@ impl Facts<'_, '_, '_> {
             NoBid::ReservationsFull => ("room for an open bid".to_owned(), "none".to_owned()),
             _ => ("books that can be written".to_owned(), "stopped".to_owned()),
         }
+    }
+
+    /// Every rule of frequency that a bid of a line item may meet.
+    fn rules<'r>(&'r self, item: &'r Item) -> impl Iterator<Item = &'r Cap> {
+        let creatives = item.creatives.iter().take(MOST);
+        let shown = creatives.map(|at| &self.snapshot.catalog.creatives[*at as usize]);
+        item.frequency
+            .iter()
+            .chain(shown.flat_map(|one| &one.frequency))
     }
 
     fn currency(&self, item: &Item) -> (String, String) {

@@ -2,7 +2,7 @@ use super::*;
 use crate::Idle;
 use crate::catalog::{Dimension, Hours, LineItem, Missing, Rule, Value as Wanted};
 use crate::decide::{Outcome, decide};
-use crate::sample::{NOW_MS, World, line_item};
+use crate::sample::{NOW_MS, World, line_item, per_day};
 use ledger::Cpm;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -166,7 +166,9 @@ fn each_line_item_is_told_the_first_rule_that_stops_it() {
 
 #[test]
 fn an_explanation_takes_nothing_and_counts_nothing() {
-    let world = World::new(2, |input, _| input.line_items[0].daily_cap = Some(1));
+    let world = World::new(2, |input, _| {
+        input.line_items[0].frequency = vec![per_day("li_0", 1)];
+    });
     let slot = world.catalog.items[0].budget.slots()[0];
     for seed in 0..20 {
         let explained = asked(&world, &request(), seed);
@@ -191,7 +193,10 @@ fn an_explanation_takes_nothing_and_counts_nothing() {
     };
     assert_eq!(
         (*reason, &**wanted),
-        (NoBid::FrequencyCapped, "fewer than 1 a day")
+        (
+            NoBid::FrequencyCapped,
+            "impressions [fewer than 1 in 86400 s]"
+        )
     );
 }
 
@@ -282,7 +287,7 @@ fn world(drawn: &[Drawn]) -> World {
             let mut item = LineItem {
                 creatives: vec![format!("cr_{}_{}", one.wide, one.secure)],
                 max_cpm: Cpm(one.halves * 500_000),
-                daily_cap: one.cap.then_some(3),
+                frequency: one.cap.then(|| per_day("cap", 3)).into_iter().collect(),
                 ..line_item(&format!("li_{at}"), slot)
             };
             if let Some(country) = one.country {

@@ -102,26 +102,15 @@ impl<T: Term> Rules<T> {
     }
 
     fn check(&self, at: &str, faults: &mut Vec<Fault>) {
-        let mut add = |side: &str, index: usize, detail: String| {
-            faults.push(Fault::new(format!("{at}{side}/{index}"), detail));
-        };
         let include = self.included_at();
         for (index, term) in self.include.iter().enumerate() {
-            if self.include[..index].contains(term) {
-                add(include, index, format!("{} stands twice", term.write()));
-            }
             if let Some(refusing) = self.exclude.iter().find(|refused| refused.covers(term)) {
                 let detail = format!(
                     "{} is excluded by {}: nothing would match it",
                     term.write(),
                     refusing.write()
                 );
-                add(include, index, detail);
-            }
-        }
-        for (index, term) in self.exclude.iter().enumerate() {
-            if self.exclude[..index].contains(term) {
-                add("/exclude", index, format!("{} stands twice", term.write()));
+                faults.push(Fault::new(format!("{at}{include}/{index}"), detail));
             }
         }
         if T::all(&self.exclude) {

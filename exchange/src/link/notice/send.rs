@@ -79,6 +79,8 @@ struct Sender<C, W, R> {
     /// What the next batch writes.
     later: Vec<(Notice, Duration)>,
     settled: Vec<(i64, Settled)>,
+    /// Until when the journal is not looked at, because what it held was of resting partners.
+    look_again: Option<Instant>,
 }
 
 /// Sends notices until `stop` ends, or every [`Outbox`](super::Outbox) is gone and nothing waits
@@ -147,6 +149,7 @@ where
             under_way: JoinSet::new(),
             later: Vec::new(),
             settled: Vec::new(),
+            look_again: None,
         }
     }
 
@@ -360,10 +363,11 @@ where
     /// Takes what is due out of the journal, as much as there is room for.
     fn load(&mut self) -> Result<(), Unusable> {
         let room = (self.settings.in_flight * 2).saturating_sub(self.queued);
-        if room == 0 || self.post.journal.waiting() == 0 {
+        let now: Instant = self.post.clock.now();
+        let waits = self.look_again.is_some_and(|due| now < due);
+        if room == 0 || waits || self.post.journal.waiting() == 0 {
             return Ok(());
         }
-        let now: Instant = self.post.clock.now();
         let share = Self::share(self.settings);
         let resting: HashSet<Arc<str>> = self
             .lanes
@@ -372,7 +376,11 @@ where
             .map(|(partner, _)| Arc::clone(partner))
             .collect();
         let now_ms = (self.post.unix_ms)();
-        for (mut notice, since_ms) in self.post.journal.due(room, &resting, now_ms)? {
+        let due = self.post.journal.due(room, &resting, now_ms)?;
+        // Nothing but what rests: the same rows would be passed over at each tick.
+        let idle = due.is_empty() && !resting.is_empty();
+        self.look_again = idle.then(|| now + REST);
+        for (mut notice, since_ms) in due {
             notice.counts = (self.post.counts)(&notice.partner);
             self.enqueue(notice, since_ms);
         }
