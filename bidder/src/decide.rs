@@ -142,7 +142,8 @@ pub fn decide_request(
 ) -> Result<Decided, NoBid> {
     out.clear();
     let funnel = runtime.funnel.filter(|_| !is_test(request));
-    let mut counting = Counting::begin(funnel, snapshot.catalog, &snapshot.exchange.id);
+    let (plans, caller) = ((snapshot.catalog, snapshot.plan), &snapshot.exchange.id);
+    let mut counting = Counting::begin(funnel, plans, caller, Draw(seed));
     let surroundings = (snapshot, runtime);
     let decided = buy(
         request,
@@ -171,7 +172,8 @@ pub fn candidates(
     work: &mut Work,
     now_ms: i64,
 ) -> Result<u32, NoBid> {
-    let mut nobody = Counting::begin(None, snapshot.catalog, "");
+    let plans = (snapshot.catalog, snapshot.plan);
+    let mut nobody = Counting::begin(None, plans, "", Draw(0));
     select(request, snapshot, work, (Draw(0), now_ms), &mut nobody)?;
     let counts = work.selection.words.iter().map(|word| word.count_ones());
     Ok(counts.sum())

@@ -3,14 +3,16 @@
 //!
 //! A cell belongs to a line item and an exchange from its first count on; when the table has no
 //! room near a key, its counts are dropped and the drops counted. Nobody waits: a cell is taken
-//! by one exchange of words and counted in relaxed atomics. Cost: one cache miss for each line
-//! item that has a turn; 128 bytes a cell.
+//! by one exchange of words and counted in relaxed atomics. Cost: one cache miss for each bid,
+//! and one for each line item that has a turn, of which with many line items a sample is counted;
+//! 128 bytes a cell.
 
-use crate::NoBid;
 use crate::catalog::Catalog;
 use crate::decide::watch::Watch;
 use crate::decide::{Auction, Place};
+use crate::draw::Draw;
 use crate::reserve::{Holder, Offer};
+use crate::{NoBid, Plan};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// How many stages there are.
@@ -205,15 +207,25 @@ pub(crate) struct Counting<'f> {
     funnel: Option<&'f Funnel>,
     catalog: &'f Catalog,
     exchange: u64,
+    /// How many requests this one stands for where turns are counted; 0 where they are not.
+    weight: u32,
 }
 
 impl<'f> Counting<'f> {
-    /// Counts a request of an exchange, and then what becomes of it.
-    pub(crate) fn begin(funnel: Option<&'f Funnel>, catalog: &'f Catalog, exchange: &str) -> Self {
+    /// Counts a request of an exchange, and then what becomes of it: what is bid always, and who
+    /// had a turn for it where the plan counts the request as traffic too.
+    pub(crate) fn begin(
+        funnel: Option<&'f Funnel>,
+        (catalog, plan): (&'f Catalog, &Plan),
+        exchange: &str,
+        draw: Draw,
+    ) -> Self {
+        let sampled = plan.traffic.samples(draw);
         let counting = Self {
             funnel,
             catalog,
             exchange: exchange_key(exchange),
+            weight: if sampled { plan.traffic.weight() } else { 0 },
         };
         if let Some(funnel) = counting.funnel {
             funnel.count(FunnelKey::of(0, counting.exchange), Stage::Requests, 1);
@@ -223,7 +235,7 @@ impl<'f> Counting<'f> {
 
     #[inline]
     fn count(&self, item: u32, stage: Stage, times: u32) {
-        if let Some(funnel) = self.funnel {
+        if let Some(funnel) = self.funnel.filter(|_| times > 0) {
             let line_item = self.catalog.items[item as usize].key;
             funnel.count(FunnelKey::of(line_item, self.exchange), stage, times);
         }
@@ -238,7 +250,7 @@ impl Watch for Counting<'_> {
     }
 
     fn stopped(&mut self, item: u32, reason: NoBid) {
-        self.count(item, Stage::Stopped(reason), 1);
+        self.count(item, Stage::Stopped(reason), self.weight);
     }
 
     fn over(
@@ -250,7 +262,7 @@ impl Watch for Counting<'_> {
         left: &[Offer],
     ) {
         for offer in left {
-            self.count(offer.item, Stage::Outbid, 1);
+            self.count(offer.item, Stage::Outbid, self.weight);
         }
         if let Some(offer) = best {
             self.count(offer.item, Stage::Bid, 1);
