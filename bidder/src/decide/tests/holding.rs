@@ -104,3 +104,66 @@ fn a_refused_lease_gives_the_cap_back() {
     world.book.grant(slot, taken);
     assert!(ask(&world, &request()).outcome.is_ok());
 }
+
+#[test]
+fn bids_are_all_counted_and_turns_by_sample_where_line_items_are_many() {
+    use crate::Funnel;
+    use crate::funnel::{FunnelKey, Stage};
+    let world = World::new(1_024, |input, _| {
+        // One that bids on everything, and many that are out of reach of the floor.
+        input.line_items[0].max_cpm = Cpm(3_000_000);
+        for one in &mut input.line_items[1..] {
+            one.max_cpm = Cpm(1_000_000);
+        }
+        input.line_items[1].max_cpm = Cpm(2_900_000);
+    });
+    let funnel = Funnel::new(0, 4_096);
+    let runtime = Runtime {
+        funnel: Some(&funnel),
+        ..world.runtime()
+    };
+    let mut scratch = DecisionScratch::default();
+    let body = request().to_string();
+    let private = with(|request| {
+        request["imp"][0]["pmp"] = json!({"private_auction": 1, "deals": []});
+    });
+    for seed in 0..2_000 {
+        let decide = |body: &str, scratch: &mut DecisionScratch| {
+            let now = (NOW_MS, seed);
+            let snapshot = world.snapshot();
+            decide(
+                body.as_bytes(),
+                &snapshot,
+                runtime,
+                scratch,
+                now,
+                &mut Vec::new(),
+            )
+        };
+        assert!(decide(&body, &mut scratch).is_ok());
+        assert!(decide(&private.to_string(), &mut scratch).is_err());
+        world.reservations.sweep(&world.book, u32::MAX, usize::MAX);
+    }
+    let of =
+        |line_item: &str, stage: Stage| funnel.read(FunnelKey::new(line_item, "demo")).at(stage);
+    let exchange = funnel.read(FunnelKey::exchange("demo"));
+    assert_eq!(
+        (exchange.at(Stage::Requests), exchange.at(Stage::Bid)),
+        (4_000, 2_000)
+    );
+    assert_eq!((of("li_0", Stage::Bid), of("li_1", Stage::Bid)), (2_000, 0));
+    // One of four requests is counted, and stands for four.
+    let targeted = of("li_0", Stage::Targeted);
+    assert!(
+        (3_500..4_500).contains(&targeted) && targeted.is_multiple_of(4),
+        "{targeted}"
+    );
+    assert_eq!(of("li_1", Stage::Targeted), targeted);
+    assert_eq!(
+        of("li_1", Stage::Stopped(NoBid::BelowFloor)),
+        0,
+        "it had no turn"
+    );
+    assert_eq!(of("li_9", Stage::Outbid), 0);
+    assert_eq!(funnel.dropped(), 0);
+}
