@@ -94,7 +94,7 @@ impl Identity {
                 .order
                 .iter()
                 .find_map(|source| self.user(*source, request, seed)),
-            household: self.of_sources(&self.households, request, seed),
+            household: of_sources(&self.households, request, seed),
         }
     }
 
@@ -103,7 +103,7 @@ impl Identity {
             id.and_then(|id| UserKey::new(seed, kind, id.as_bytes()).ok())
         };
         match source {
-            Source::Unified => self.of_sources(&self.unified, request, seed),
+            Source::Unified => of_sources(&self.unified, request, seed),
             Source::Eid => eids(request)
                 .filter(|(source, _)| {
                     let named = |list: &[String]| list.iter().any(|one| is(one, source));
@@ -122,21 +122,15 @@ impl Identity {
             Source::UserId => key(IdKind::UserId, request.user.and_then(|user| user.id)),
         }
     }
+}
 
-    /// The first id of any of the sources, in their order.
-    fn of_sources(
-        &self,
-        sources: &[String],
-        request: &BidRequest<'_>,
-        seed: KeySeed,
-    ) -> Option<UserKey> {
-        sources.iter().find_map(|wanted| {
-            let own = eids(request).filter(|(source, _)| is(wanted, source));
-            own.into_iter().find_map(|(source, id)| {
-                UserKey::new(seed, IdKind::Eid { source }, id.as_bytes()).ok()
-            })
-        })
-    }
+/// The first id of any of the sources, in their order.
+fn of_sources(sources: &[String], request: &BidRequest<'_>, seed: KeySeed) -> Option<UserKey> {
+    sources.iter().find_map(|wanted| {
+        let own = eids(request).filter(|(source, _)| is(wanted, source));
+        own.into_iter()
+            .find_map(|(source, id)| UserKey::new(seed, IdKind::Eid { source }, id.as_bytes()).ok())
+    })
 }
 
 fn is(wanted: &str, source: &str) -> bool {
