@@ -287,7 +287,44 @@ fn a_screen_that_many_look_at_is_billed_for_all_of_them_and_no_more() {
     assert_eq!(charged(&node), 2);
 }
 
-/// Another caller than the operator.
+#[test]
+fn a_flood_of_forged_notices_is_counted_to_the_last_and_stops_no_bill() {
+    let node = Node::start(SMALL, "");
+    let bids = ["before", "amid"].map(|id| bid(&node, id));
+    let flood: Vec<_> = (0..4)
+        .map(|thread| {
+            let mut client = node.client();
+            std::thread::spawn(move || {
+                for number in 0..200 {
+                    let answer = client.get(&format!("/n/bill?t=AwEA{thread}{number:03}&p=1"));
+                    assert!((400..500).contains(&answer.status), "{answer:?}");
+                }
+            })
+        })
+        .collect();
+    for bid in &bids {
+        let answer = node.client().get(&notice(bid, "burl", "1", ""));
+        assert_eq!(answer.status, 200);
+    }
+    for thread in flood {
+        thread.join().unwrap();
+    }
+    let count = |outcome: &str| {
+        let line = format!("gavel_dead_letters_total{{outcome=\"{outcome}\"}}");
+        metric(&node, &line)
+    };
+    let start = Instant::now();
+    while count("kept") + count("shed") < 800 {
+        assert!(start.elapsed() < Duration::from_secs(8), "letters are lost");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(count("kept") + count("shed"), 800);
+    let kept = usize::try_from(count("kept")).unwrap();
+    assert!(kept > 0);
+    assert_eq!(lines(&node, "?limit=1000", kept).len(), kept);
+    assert_eq!(charged(&node), 2);
+}
+
 #[test]
 fn refused_notices_are_shown_to_the_operator_alone() {
     let node = Node::start(SMALL, "");
