@@ -28,6 +28,7 @@ mod node;
 mod notices;
 mod open_sales;
 mod partners;
+mod screens;
 mod statements;
 mod targeting;
 mod transport;
