@@ -230,6 +230,7 @@ fn whole(criterion: &mut Criterion) {
     };
     let call = Call {
         body: body.as_bytes(),
+        http: exchange::implicit::Http::default(),
         received: now,
         now_s: 1_000,
         seed: 1,

@@ -12,7 +12,7 @@ use crate::lot::Auction;
 use crate::market::Market;
 use crate::screen::{self, Answer, Offer, Rules};
 use crate::settle::{self, Seal, Sold};
-use crate::{draw, invite, redact};
+use crate::{draw, implicit, interstitial, invite, redact, stored};
 use bumpalo::Bump;
 use ledger::Cpm;
 use ledger::token::Signer;
@@ -121,6 +121,8 @@ const SPARE: usize = 64;
 pub struct Call<'b> {
     /// The body, decompressed.
     pub body: &'b [u8],
+    /// What the HTTP request says beside it.
+    pub http: implicit::Http<'b>,
     /// When it came.
     pub received: Instant,
     /// Unix seconds, for the tokens.
@@ -178,7 +180,20 @@ async fn sell<L: LocalBidder, C: Clock>(
     let arena = Bump::new();
 
     let request = intake::decode(scratch, call.body, settings.limits)?;
-    let seller = intake::admit(market, &request, desk.clock.now())?;
+    let (limits, page) = (settings.limits, implicit::page(call.http));
+    let seller = intake::seller(market, &request, page);
+    // A request that no specification allows is told so, whoever sent it.
+    let seller = seller.or_else(|refusal| intake::check(&request).and(Err(refusal)))?;
+    let completed = stored::complete(seller, &request, call.body, limits)?;
+    let request = match &completed {
+        None => request,
+        Some(body) => intake::decode(scratch, body, stored::limits(limits))?,
+    };
+    let server = seller.publisher.requests.from_servers;
+    let request = implicit::fill(request, call.http, server, &arena);
+    let request = interstitial::fill(request, &arena)?;
+    intake::check(&request)?;
+    intake::admit(seller, desk.clock.now())?;
     let deadline = deadline(
         settings,
         seller.publisher.tmax_ms,
@@ -256,11 +271,14 @@ async fn conclude<'a, L, C: Clock>(
             expires_at: now_s.saturating_add(settings.billable_s),
         };
         settle::respond(auction, &offers, &awards, &seal, arena).encode(out);
+        settle::explain(auction, &offers, &awards, out);
         Outcome::Sold(settle::record(auction, &offers, &awards))
     } else if offers.is_empty() {
         no_bid(auction, NoBid::NoBids, out)
     } else {
-        no_bid(auction, NoBid::AllRejected, out)
+        let outcome = no_bid(auction, NoBid::AllRejected, out);
+        settle::explain(auction, &offers, &awards, out);
+        outcome
     };
     desk.keep_buffers(buffers);
     outcome

@@ -8,6 +8,7 @@
 mod endpoint;
 mod treatment;
 
+pub use crate::stored::{Requests, Stored};
 pub use endpoint::Endpoint;
 pub(crate) use endpoint::is_private;
 pub use openrtb::reshape::{Rule, Shape};
@@ -74,6 +75,8 @@ pub struct Publisher {
     pub blocked_categories: Vec<Arc<str>>,
     /// Whether bids without `crid` are refused.
     pub requires_creative_id: bool,
+    /// What it says once about its requests.
+    pub requests: Requests,
 }
 
 impl Publisher {
@@ -96,6 +99,8 @@ pub struct Placement {
     /// A price below which nothing is sold here, in the publisher's currency, whatever the
     /// rules say.
     pub floor: Option<Cpm>,
+    /// What its imps begin with.
+    pub stored: Option<Stored>,
 }
 
 /// A kind of ad that a partner buys.

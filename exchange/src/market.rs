@@ -31,6 +31,13 @@ impl Seller {
     pub fn placement(&self, tagid: &str) -> Option<&Placement> {
         self.placements.get(tagid)
     }
+
+    /// The placement of that id or tagid.
+    pub fn placement_named(&self, name: &str) -> Option<&Placement> {
+        // Ids are for set-ups without tagid, and looked through only there.
+        let by_id = || self.placements.values().find(|one| &*one.id == name);
+        self.placement(name).or_else(by_id)
+    }
 }
 
 /// A partner with what the node knows of it.
@@ -91,6 +98,7 @@ pub struct Market {
     by_id: Map<u32>,
     by_domain: Map<u32>,
     by_bundle: Map<u32>,
+    by_placement: Map<u32>,
     buyers: Vec<Buyer>,
     rates: RateTable,
 }
@@ -115,6 +123,7 @@ impl Market {
             by_id: Map::default(),
             by_domain: Map::default(),
             by_bundle: Map::default(),
+            by_placement: Map::default(),
             buyers: Vec::with_capacity(catalog.partners.len()),
             rates,
         };
@@ -122,8 +131,10 @@ impl Market {
             market.add_seller(publisher, previous);
         }
         for placement in catalog.placements {
-            if let Some(index) = market.by_id.get(&placement.publisher) {
-                let seller = &mut market.sellers[*index as usize];
+            if let Some(index) = market.by_id.get(&placement.publisher).copied() {
+                let id = Arc::clone(&placement.id);
+                market.by_placement.insert(id, index);
+                let seller = &mut market.sellers[index as usize];
                 seller
                     .placements
                     .insert(Arc::clone(&placement.tagid), placement);
@@ -212,6 +223,12 @@ impl Market {
         self.by_bundle
             .get(bundle)
             .map(|index| &self.sellers[*index as usize])
+    }
+
+    /// The publisher of a placement's id.
+    pub fn seller_of_placement(&self, id: &str) -> Option<&Seller> {
+        let index = self.by_placement.get(id)?;
+        Some(&self.sellers[*index as usize])
     }
 
     /// The partner of that id.

@@ -7,6 +7,10 @@
 //! `nurl`, `burl` and `lurl` never reach the publisher: the exchange sends them itself, `burl`
 //! out of the token when the impression was billed. Unknown fields and `ext` of a bid pass.
 
+mod unsold;
+
+pub use unsold::explain;
+
 use crate::catalog::Format;
 use crate::clear::Award;
 use crate::link::notice::{Device, Kind, Notice, Outbox};

@@ -23,6 +23,7 @@ mod node;
 mod notices;
 mod open_sales;
 mod partners;
+mod publishers;
 mod statements;
 mod targeting;
 mod transport;

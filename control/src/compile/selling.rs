@@ -37,6 +37,7 @@ pub(super) fn compile(
                         publisher: placement.publisher.0.as_str().into(),
                         tagid: placement.tagid.0.as_str().into(),
                         floor: placement.floor.map(|floor| floor.0),
+                        stored: placement.request.as_ref().map(|imp| imp.1.clone()),
                     });
                 }
             }
@@ -84,6 +85,10 @@ fn seller(id: &str, publisher: &Publisher) -> sell::Publisher {
         blocked_advertisers: texts(&publisher.blocked_advertisers, |domain: &Domain| &domain.0),
         blocked_categories: texts(&publisher.blocked_categories, |cat: &Category| &cat.0),
         requires_creative_id: publisher.requires_creative_id,
+        requests: sell::Requests {
+            stored: publisher.request.as_ref().map(|request| request.1.clone()),
+            from_servers: publisher.from_servers,
+        },
     }
 }
 

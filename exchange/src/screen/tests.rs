@@ -28,6 +28,7 @@ fn market(seats: &[&str]) -> Market {
         blocked_advertisers: vec!["blocked.example".into()],
         blocked_categories: vec!["IAB25".into()],
         requires_creative_id: true,
+        requests: crate::catalog::Requests::default(),
     };
     let partner = |id: &str| Partner {
         id: id.into(),

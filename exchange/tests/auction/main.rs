@@ -11,3 +11,4 @@ mod sale;
 mod setting;
 mod transport;
 mod treatment;
+mod unsold;
