@@ -69,6 +69,7 @@ fn market() -> Market {
     let catalog = Catalog {
         publishers: vec![publisher],
         placements: Vec::new(),
+        deals: Vec::new(),
         partners: ["a", "b", "c"].map(partner).to_vec(),
     };
     Market::compile(catalog, RateTable::new(EUR, &[], "2026-11-24"), None).expect("a good catalog")

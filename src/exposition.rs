@@ -103,6 +103,7 @@ fn exchange(node: &Node) {
     let failed = counters.notices.get(NoticeEvent::JournalFailed);
     counter!("gavel_notice_journal_failures_total").absolute(failed);
     partners::count(node);
+    partners::deals(node);
 }
 
 fn bidder(node: &Node) {

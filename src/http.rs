@@ -108,7 +108,7 @@ pub fn with_body(status: StatusCode, content_type: &'static str, body: impl Into
 /// An OpenRTB answer: `200` with JSON, compressed where it is large and the client accepts it.
 pub fn openrtb_answer(request: &HeaderMap, body: &[u8], gzip_above: usize) -> Answer {
     let compressed = (body.len() > gzip_above && accepts_gzip(request)).then(|| gzip(body));
-    let answer = match compressed.flatten() {
+    match compressed.flatten() {
         Some(small) => {
             let mut answer = with_body(StatusCode::OK, "application/json", small);
             answer
@@ -121,8 +121,7 @@ pub fn openrtb_answer(request: &HeaderMap, body: &[u8], gzip_above: usize) -> An
             "application/json",
             Bytes::copy_from_slice(body),
         ),
-    };
-    answer
+    }
 }
 
 /// `204` with the reason in [`NBR`].

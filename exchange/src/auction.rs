@@ -2,6 +2,7 @@
 
 use crate::clear::Award;
 use crate::counters::{Counters, Ended, PartnerEvent, labels};
+use crate::deal::DealEvent;
 use crate::enrich::{GeoDatabase, enrich};
 use crate::fanout::{self, LocalBidder, Received};
 use crate::floor::{Plan, Stated};
@@ -12,7 +13,7 @@ use crate::lot::Auction;
 use crate::market::Market;
 use crate::screen::{self, Answer, Offer, Rules};
 use crate::settle::{self, Seal, Sold};
-use crate::{draw, implicit, interstitial, invite, redact, stored};
+use crate::{deal, draw, implicit, interstitial, invite, redact, stored};
 use bumpalo::Bump;
 use ledger::Cpm;
 use ledger::token::Signer;
@@ -202,6 +203,7 @@ async fn sell<L: LocalBidder, C: Clock>(
     );
 
     let request = redact::redact(enrich(request, geo, &arena), &arena);
+    let request = deal::offer(seller, request, call.now_s, &arena);
     let mut draws = draw::Draw::new(call.seed);
     let stated = Stated::read(&request, seller.publisher.takes_stated_floors());
     let plan = Plan::draw(&seller.publisher, &stated, call.now_s, &mut draws);
@@ -287,6 +289,16 @@ async fn conclude<'a, L, C: Clock>(
 fn count<L, C>(desk: &Desk<L, C>, auction: &Auction<'_>, offers: &[Offer<'_>], awards: &[Award]) {
     for loss in offers.iter().filter_map(|offer| offer.standing.err()) {
         desk.counters.losses.count(loss);
+    }
+    for offer in offers {
+        let id = offer.bid.dealid.unwrap_or_default();
+        if let Some(agreed) = auction.seller.deal(id).filter(|_| !auction.is_test()) {
+            agreed.progress.events.count(DealEvent::Bid);
+            match offer.standing {
+                Ok(_) => agreed.progress.events.count(DealEvent::Won),
+                Err(loss) => agreed.progress.losses.count(loss),
+            }
+        }
     }
     for award in awards {
         let buyer = &auction.market.buyers()[offers[award.offer].buyer];

@@ -8,6 +8,7 @@
 mod endpoint;
 mod treatment;
 
+pub use crate::deal::{At, Deal, Goal};
 pub use crate::stored::{Requests, Stored};
 pub use endpoint::Endpoint;
 pub(crate) use endpoint::is_private;
@@ -29,6 +30,8 @@ pub struct Catalog {
     pub publishers: Vec<Publisher>,
     /// What they sell.
     pub placements: Vec<Placement>,
+    /// What they have agreed with buyers.
+    pub deals: Vec<Deal>,
     /// Who buys, at most [`MAX_PARTNERS`].
     pub partners: Vec<Partner>,
 }
@@ -213,6 +216,13 @@ impl Catalog {
         self.publisher_faults(&mut faults);
         self.placement_faults(&mut faults);
         self.partner_faults(&mut faults);
+        let mut ids = HashSet::new();
+        for (index, deal) in self.deals.iter().enumerate() {
+            let at = |field: &str| format!("deals[{index}].{field}");
+            unique(&mut ids, &deal.id, at("id"), &mut faults);
+            let own = deal.faults().into_iter();
+            faults.extend(own.map(|fault| Invalid::new(at(&fault.field), fault.problem)));
+        }
         faults
     }
 

@@ -1,8 +1,8 @@
 //! Sells impressions: one auction, from a publisher's request to the response.
 //!
 //! A request passes the phases in this order, one file each: [`intake`] → [`stored`] →
-//! [`implicit`] → [`enrich`] → [`redact`] → [`floor`] → [`invite`] → [`fanout`] → [`screen`] → [`clear`] → [`settle`];
-//! [`auction`] reads top to bottom. [`catalog`] is what the control plane says, [`market`] what
+//! [`implicit`] → [`enrich`] → [`redact`] → [`deal`] → [`floor`] → [`invite`] →
+//! [`fanout`] → [`screen`] → [`clear`] → [`settle`]; [`auction`] reads top to bottom. [`catalog`] is what the control plane says, [`market`] what
 //! auctions read, [`link`] the only part that knows sockets, and [`billing`] what a shown
 //! impression does to the books. Time and chance are arguments.
 
@@ -11,6 +11,7 @@ pub mod billing;
 pub mod catalog;
 pub mod clear;
 pub mod counters;
+pub mod deal;
 pub mod draw;
 pub mod enrich;
 pub mod fanout;

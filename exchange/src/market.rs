@@ -1,7 +1,8 @@
 //! The market: a catalog compiled into dense tables, immutable, shared by all workers.
 
-use crate::catalog::{Catalog, Format, Invalid, Partner, Placement, Publisher};
+use crate::catalog::{Catalog, Deal, Format, Invalid, Partner, Placement, Publisher};
 use crate::counters::{Deliveries, PartnerEvent, Tally};
+use crate::deal::Agreed;
 use crate::fanout::{Habits, Traffic};
 use crate::link::notice::{Kind, Notice};
 use crate::link::{Quota, Timing};
@@ -24,12 +25,23 @@ pub struct Seller {
     /// Its requests per second.
     pub quota: Arc<Quota>,
     placements: Map<Placement>,
+    deals: Vec<Agreed>,
 }
 
 impl Seller {
     /// The placement that requests call `tagid`.
     pub fn placement(&self, tagid: &str) -> Option<&Placement> {
         self.placements.get(tagid)
+    }
+
+    /// The deals that it sells on.
+    pub fn deals(&self) -> &[Agreed] {
+        &self.deals
+    }
+
+    /// Its deal of that id.
+    pub fn deal(&self, id: &str) -> Option<&Agreed> {
+        self.deals.iter().find(|agreed| &*agreed.deal.id == id)
     }
 
     /// The placement of that id or tagid.
@@ -140,11 +152,25 @@ impl Market {
                     .insert(Arc::clone(&placement.tagid), placement);
             }
         }
+        for deal in catalog.deals {
+            market.agree(deal, previous);
+        }
         for partner in catalog.partners {
             let buyer = market.employ(partner, previous);
             market.buyers.push(buyer);
         }
         Ok(market)
+    }
+
+    /// Adds a deal to its publisher, which may be paused. What was counted of it goes on.
+    fn agree(&mut self, deal: Deal, previous: Option<&Market>) {
+        let Some(index) = self.by_id.get(&deal.publisher).copied() else {
+            return;
+        };
+        let old = previous.and_then(|previous| previous.seller(&deal.publisher)?.deal(&deal.id));
+        let progress = old.map(|old| Arc::clone(&old.progress)).unwrap_or_default();
+        let deals = &mut self.sellers[index as usize].deals;
+        deals.push(Agreed { deal, progress });
     }
 
     fn employ(&self, partner: Partner, previous: Option<&Market>) -> Buyer {
@@ -196,6 +222,7 @@ impl Market {
             index: index as usize,
             quota,
             placements: Map::default(),
+            deals: Vec::new(),
         });
     }
 

@@ -19,6 +19,14 @@ pub(super) fn describe() {
         "gavel_partner_notices_total",
         "Notices to each partner, by kind and what became of them."
     );
+    describe_counter!(
+        "gavel_deal_events_total",
+        "What became of each deal on the imps that it is about."
+    );
+    describe_counter!(
+        "gavel_deal_bids_lost_total",
+        "Bids on each deal that were rejected or lost, by reason."
+    );
     describe_gauge!(
         "gavel_partner_notices_waiting",
         "Notices to each partner that wait on disk to be tried again."
@@ -27,6 +35,23 @@ pub(super) fn describe() {
         "gavel_partner_in_flight",
         "Calls to each partner that are under way."
     );
+}
+
+/// Copies the counters of deals into the recorder; whoever may set up deals names them.
+pub(super) fn deals(node: &Node) {
+    for seller in node.snapshot.load().market.sellers() {
+        for agreed in seller.deals() {
+            let deal = agreed.deal.id.to_string();
+            copy(
+                &agreed.progress.events,
+                |label| counter!("gavel_deal_events_total", "deal" => deal.clone(), "event" => label),
+            );
+            copy(
+                &agreed.progress.losses,
+                |label| counter!("gavel_deal_bids_lost_total", "deal" => deal.clone(), "reason" => label),
+            );
+        }
+    }
 }
 
 /// Copies the counters of partners into the recorder.

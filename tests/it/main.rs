@@ -14,6 +14,7 @@ mod client;
 mod corpus;
 mod crash;
 mod creatives;
+mod deals;
 mod demo;
 mod disk;
 mod floors;

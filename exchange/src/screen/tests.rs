@@ -48,6 +48,7 @@ fn market(seats: &[&str]) -> Market {
     let catalog = Catalog {
         publishers: vec![publisher],
         placements: Vec::new(),
+        deals: Vec::new(),
         partners: vec![partner("a"), partner("b")],
     };
     let rates = RateTable::new(EUR, &[(USD, Micros(1_250_000))], "2026-11-24");

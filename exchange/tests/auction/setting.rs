@@ -100,6 +100,7 @@ pub(crate) fn market_of(publisher: Publisher, partners: Vec<Partner>) -> Market 
     let catalog = Catalog {
         publishers: vec![publisher],
         placements: vec![placement],
+        deals: Vec::new(),
         partners,
     };
     let rates = [(Currency(*b"USD"), Micros(1_250_000))];
