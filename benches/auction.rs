@@ -226,6 +226,7 @@ fn whole(criterion: &mut Criterion) {
         signer: Arc::new(Signer::new(&[(1, [7; 32])])),
         counters,
         outbox,
+        log: None,
         links: Links::new(1, exchange::link::Trust::default()),
         spare: RefCell::default(),
     };

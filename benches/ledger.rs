@@ -14,8 +14,8 @@ use ledger::event::Kind;
 use ledger::store::{Budget, Funding, SqliteStore, Store};
 use ledger::token::{Claims, Purpose, Sale, Side, Signer, idempotency_key};
 use ledger::{
-    Book, BudgetPath, BudgetSlot, Cpm, Currency, Day, Draws, Event, Micros, ReservationId,
-    Reservations,
+    Book, BudgetPath, BudgetSlot, Cpm, Currency, Day, Draws, Event, Exposure, Micros, Multiplier,
+    ReservationId, Reservations,
 };
 use load_tests::corpus::Random;
 use std::hint::black_box;
@@ -95,6 +95,7 @@ fn claims(line_item: &str, number: u64) -> Claims<'_> {
         key,
         reservation: Some((1, 77, 3)),
         cpm: 2_500_000,
+        multiplier: Multiplier::ONE,
         currency: *b"EUR",
         day: Day(NOW_S / 86_400),
         draws: Draws {
@@ -104,6 +105,11 @@ fn claims(line_item: &str, number: u64) -> Claims<'_> {
             advertiser: false,
         },
         user: 0x1234_5678_9abc_def0,
+        exposure: Exposure {
+            user: 0x1234_5678_9abc_def0,
+            household: 0,
+            scopes: [0x0100_1234, 0, 0, 0],
+        },
         exchange: "demo",
         seat: "adv_00000042",
         advertiser: "adv_00000042",

@@ -2,7 +2,8 @@
 
 mod auction;
 mod bid;
-mod notice;
+mod convert;
+pub(crate) mod notice;
 mod track;
 
 mod worker;
@@ -77,6 +78,8 @@ async fn route(
     }
     if let Some(kind) = path.strip_prefix("/t/") {
         let answer = match track::Kind::of(kind) {
+            None if kind == "conv" && (post || get) => convert::answer(worker, &request).await,
+            None if kind == "conv" => Ok(not_allowed("GET, POST")),
             None => not_found(&path),
             Some(_) if !post && !get => Ok(not_allowed("GET, POST")),
             Some(kind) => track::answer(worker, kind, &request).await,
@@ -138,15 +141,18 @@ fn verify<'b>(
         .node
         .signer
         .verify(purpose, token, clock::unix_s(), buffer)
-        .map_err(|rejected| {
-            worker.node.telemetry.tokens_refused[rejected.index()].increment(1);
-            let status = match rejected {
-                Rejected::Malformed => StatusCode::BAD_REQUEST,
-                Rejected::UnknownKey | Rejected::Forged => StatusCode::FORBIDDEN,
-                Rejected::Expired => StatusCode::GONE,
-            };
-            Problem::new(status, "t", rejected.to_string())
-        })
+        .map_err(|rejected| refused_token(worker, rejected))
+}
+
+/// Counts a token that is refused.
+fn refused_token(worker: &Worker, rejected: Rejected) -> Problem {
+    worker.node.telemetry.tokens_refused[rejected.index()].increment(1);
+    let status = match rejected {
+        Rejected::Malformed => StatusCode::BAD_REQUEST,
+        Rejected::UnknownKey | Rejected::Forged => StatusCode::FORBIDDEN,
+        Rejected::Expired => StatusCode::GONE,
+    };
+    Problem::new(status, "t", rejected.to_string())
 }
 
 /// Hands an event to the ledger and waits until it is durable.

@@ -4,13 +4,16 @@
 
 mod partners;
 
+use crate::clock;
 use crate::node::Node;
 use exchange::counters::{Label, NoticeEvent, Tally};
 use metrics::{Counter, counter, describe_counter, describe_gauge, gauge};
+use std::sync::atomic::Ordering::Relaxed;
 
 /// The Prometheus text of a node.
 pub fn render(node: &Node) -> String {
     exchange(node);
+    log(node);
     bidder(node);
     let mut text = node.telemetry.render();
     partners::times(node, &mut text);
@@ -41,6 +44,10 @@ pub fn describe() {
         "Times that the journal of notices could not be written or read."
     );
     partners::describe();
+    describe_counter!(
+        "gavel_auction_log_total",
+        "Auctions for the log, by what became of their record."
+    );
     describe_counter!("gavel_bids_total", "Bids that the bidder made.");
     describe_counter!(
         "gavel_no_bids_total",
@@ -49,6 +56,14 @@ pub fn describe() {
     describe_counter!(
         "gavel_notices_refused_total",
         "Notices that charged nothing, by reason."
+    );
+    describe_counter!(
+        "gavel_dead_letters_total",
+        "Refused notices, by whether they were kept."
+    );
+    describe_counter!(
+        "gavel_conversions_total",
+        "Conversions by what they were credited to."
     );
     describe_counter!(
         "gavel_tokens_refused_total",
@@ -62,9 +77,25 @@ pub fn describe() {
         "gavel_caps_held_back_total",
         "Bids held back by the table of frequency caps itself, by reason."
     );
+    describe_counter!(
+        "gavel_caps_evicted_total",
+        "Users and households, and marks of them, that limited nothing any more and were dropped."
+    );
+    describe_counter!(
+        "gavel_caps_saves_total",
+        "Saves of the frequency counts, by outcome."
+    );
     describe_gauge!(
-        "gavel_caps_entries",
-        "Pairs of user and line item that are counted."
+        "gavel_caps_subjects",
+        "Users and households of whom impressions are counted."
+    );
+    describe_gauge!(
+        "gavel_caps_heap_bytes",
+        "Bytes of counts that do not stand in the table of users itself."
+    );
+    describe_gauge!(
+        "gavel_caps_holding",
+        "1 while places are kept free for bids of a run that crashed."
     );
     describe_gauge!("gavel_line_items_active", "Line items that may bid now.");
     describe_gauge!("gavel_audience_users", "Users whose segments are known.");
@@ -106,11 +137,29 @@ fn exchange(node: &Node) {
     partners::deals(node);
 }
 
+fn log(node: &Node) {
+    let counts = node.auctions.counts();
+    for (outcome, count) in [
+        ("queued", &counts.queued),
+        ("shed", &counts.shed),
+        ("failed", &counts.failed),
+    ] {
+        counter!("gavel_auction_log_total", "outcome" => outcome).absolute(count.load(Relaxed));
+    }
+}
+
 fn bidder(node: &Node) {
-    let (contended, full) = node.caps.held_back();
-    counter!("gavel_caps_held_back_total", "reason" => "contended").absolute(contended);
-    counter!("gavel_caps_held_back_total", "reason" => "full").absolute(full);
-    gauge!("gavel_caps_entries").set(node.caps.entries() as f64);
+    for (reason, count) in node.caps.held_back() {
+        counter!("gavel_caps_held_back_total", "reason" => reason.label()).absolute(count);
+    }
+    let swept = node.caps.swept();
+    for (what, count) in [("subjects", swept.subjects), ("marks", swept.marks)] {
+        counter!("gavel_caps_evicted_total", "what" => what).absolute(count as u64);
+    }
+    gauge!("gavel_caps_subjects").set(node.caps.subjects() as f64);
+    gauge!("gavel_caps_heap_bytes").set(node.caps.heap() as f64);
+    let holding = node.caps.unknown_until() > clock::unix_s();
+    gauge!("gavel_caps_holding").set(f64::from(u8::from(holding)));
     let snapshot = node.snapshot.load();
     gauge!("gavel_line_items_active").set(snapshot.plan.active_line_items() as f64);
     gauge!("gavel_audience_users").set(f64::from(snapshot.audience.lookup.users()));

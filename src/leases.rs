@@ -209,6 +209,7 @@ mod tests {
                 Box::new(store),
                 Arc::clone(&book),
                 open,
+                Box::new(|_| ()),
                 64,
                 Duration::from_millis(1),
             );

@@ -3,9 +3,12 @@
 use anyhow::{Context, Result, anyhow};
 use clap::{Parser, Subcommand};
 use gavel::config::Settings;
+use gavel::dead_letters::NoticesArguments;
 use gavel::demo::Wish;
+use gavel::export::ExportArguments;
+use gavel::log::PruneArguments;
 use gavel::serve::Serving;
-use gavel::statement::{AdjustArguments, CloseArguments, StatementArguments};
+use gavel::statement::{AdjustArguments, CloseArguments, DiscrepancyArguments, StatementArguments};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -77,6 +80,14 @@ enum Command {
     Close(CloseArguments),
     /// Correct an account in the open month, with a reason.
     Adjust(AdjustArguments),
+    /// List the notices that were refused, with their reasons.
+    Notices(NoticesArguments),
+    /// Compare another party's counts with ours, day by day and by reason.
+    Discrepancy(DiscrepancyArguments),
+    /// Write the event log for a warehouse, partitioned by day.
+    Export(ExportArguments),
+    /// Delete the events that the configuration does not keep.
+    Prune(PruneArguments),
 }
 
 fn main() -> ExitCode {
@@ -114,6 +125,10 @@ fn main() -> ExitCode {
         Command::Statement(told) => report(&told.config, |settings| told.run(settings)),
         Command::Close(told) => report(&told.config, |settings| told.run(settings)),
         Command::Adjust(told) => report(&told.config, |settings| told.run(settings)),
+        Command::Notices(told) => report(&told.config, |settings| told.run(settings)),
+        Command::Discrepancy(told) => report(&told.config, |settings| told.run(settings)),
+        Command::Export(told) => report(&told.config, |settings| told.run(settings)),
+        Command::Prune(told) => report(&told.config, |settings| told.run(settings)),
     };
     done.unwrap_or_else(|error| {
         complain(&format!("gavel: {error:#}\n"));

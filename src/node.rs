@@ -1,5 +1,6 @@
 //! A node: everything that its threads share, and how it starts.
 
+use crate::caps;
 use crate::clock;
 use crate::config::Settings;
 use crate::floors::Feeds;
@@ -21,16 +22,18 @@ use exchange::link::notice::{self, Inbox, Journal, Outbox};
 use ledger::store::{SqliteStore, Store};
 use ledger::token::Signer;
 use ledger::writer::Writer;
+use ledger::{AuctionLog, AuctionRecord};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
 
 /// Least time, in seconds, for which a crash holds back what its run had leased.
 const LEAST_HOLD_S: i64 = 900;
 /// What is added to the longest reservation, in seconds: clocks of two runs may differ.
-const HOLD_MARGIN_S: i64 = 60;
+pub(crate) const HOLD_MARGIN_S: i64 = 60;
 
 /// What the threads of a node share.
 pub struct Node {
@@ -48,6 +51,10 @@ pub struct Node {
     pub trust: Trust,
     /// Where notices to partners go.
     pub outbox: Outbox,
+    /// Refused notices with strange tokens that wait for the ledger.
+    pub strays: Arc<AtomicU32>,
+    /// Where auctions are logged.
+    pub auctions: AuctionLog,
     /// The exchange's counters.
     pub counters: Arc<Counters>,
     /// Publishers' floors by address.
@@ -55,7 +62,7 @@ pub struct Node {
     /// The resources.
     pub resources: Arc<control::store::Store>,
     /// Impressions by user.
-    pub caps: FrequencyCaps,
+    pub caps: Arc<FrequencyCaps>,
     /// The seed under which users are known.
     pub user_seed: KeySeed,
     /// Where exchanges reach the bidder.
@@ -77,6 +84,8 @@ pub struct Started {
     pub inbox: Inbox,
     /// Where it keeps those that must not be lost.
     pub journal: Journal,
+    /// The queue that the log's thread empties.
+    pub records: Receiver<AuctionRecord>,
     /// The ledger's thread.
     pub ledger: JoinHandle<()>,
 }
@@ -104,11 +113,13 @@ impl Node {
             Some(path) => read_trust(path).context("exchange.ca_file")?,
             None => Trust::default(),
         };
+        let caps = Arc::new(caps::restore(&settings, &store, &resources)?);
         let purse = Purse::new(store.epoch(), settings.reservations);
         let (writer, ledger) = Writer::start(
             Box::new(store),
             Arc::clone(&purse.book),
             Arc::clone(&purse.reservations),
+            caps::counting(&caps),
             settings.storage_queue,
             settings.commit_window,
         );
@@ -124,6 +135,7 @@ impl Node {
         let journal = settings.storage.join("notices.sqlite");
         let journal = Journal::open(&journal, settings.notices_kept)
             .with_context(|| journal.display().to_string())?;
+        let (auctions, records) = AuctionLog::new(settings.log_queue, settings.log_sample_ppm);
         let snapshot = Snapshot::empty(purse, geo);
         let telemetry = Telemetry::install();
         crate::exposition::describe();
@@ -131,13 +143,15 @@ impl Node {
             telemetry,
             signer: Arc::new(signer),
             snapshot: ArcSwap::from_pointee(snapshot),
-            caps: FrequencyCaps::new(settings.frequency_entries),
+            caps,
             user_seed: keys::user_seed(&settings.storage)?,
             links: Links::new(&settings.public_url),
             taxonomies,
             writer,
             trust,
             outbox,
+            strays: Arc::default(),
+            auctions,
             counters,
             floor_feeds: Feeds::default(),
             resources: Arc::new(resources),
@@ -150,6 +164,7 @@ impl Node {
             node: Arc::new(node),
             inbox,
             journal,
+            records,
             ledger,
         })
     }
@@ -204,6 +219,14 @@ pub fn open_ledger(settings: &Settings, resources: &control::store::Store) -> Re
 /// For how long bids of an earlier run may still be billed from what it had leased: as long as
 /// any exchange may take to tell us.
 fn hold_s(resources: &control::store::Store) -> Result<i64> {
+    Ok(longest_expiry_s(resources)?.max(LEAST_HOLD_S) + HOLD_MARGIN_S)
+}
+
+/// The longest time, in seconds, for which any exchange lets a bid stand.
+///
+/// # Errors
+/// Where the resources cannot be read.
+pub fn longest_expiry_s(resources: &control::store::Store) -> Result<i64> {
     let records = resources.all()?;
     let mut waits = Vec::new();
     for record in &records {
@@ -211,8 +234,7 @@ fn hold_s(resources: &control::store::Store) -> Result<i64> {
             waits.push(i64::from(exchange.expiry_s.0));
         }
     }
-    let longest = waits.into_iter().max().unwrap_or_default();
-    Ok(longest.max(LEAST_HOLD_S) + HOLD_MARGIN_S)
+    Ok(waits.into_iter().max().unwrap_or_default())
 }
 
 /// Reads a database of addresses and places.

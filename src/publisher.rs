@@ -5,6 +5,7 @@ pub(crate) mod partners;
 
 use self::partners::{caller, own_bidder, price_form};
 use crate::audience::Audience;
+use crate::caps;
 use crate::clock;
 use crate::config::Settings;
 use crate::leases::Leases;
@@ -18,7 +19,7 @@ use bidder::notice::price::Form;
 use bidder::plan::{CampaignDay, LocalTime, Tick};
 use bidder::{Catalog, Exchange, Pacers, Plan};
 use control::civil::civil;
-use control::compile::compile;
+use control::compile::{Crediting, compile};
 use exchange::Market;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -37,8 +38,6 @@ const TICK: Duration = Duration::from_millis(200);
 const TELL_AGAIN: Duration = Duration::from_mins(1);
 /// How often the file of currency rates is looked at, and the age of rates.
 const RATES_POLL: Duration = Duration::from_secs(5);
-/// How often frequency counts that limit nothing any more are dropped.
-const CAPS_SWEPT: Duration = Duration::from_mins(1);
 /// Places of the reservation table that one tick looks at.
 const SWEEP: usize = 65_536;
 
@@ -56,7 +55,6 @@ pub struct Publisher {
     floors_generation: u64,
     next_change: Option<Timestamp>,
     retired: Vec<Arc<Snapshot>>,
-    caps_due: Instant,
 }
 
 impl Publisher {
@@ -71,6 +69,7 @@ impl Publisher {
             market: Arc::clone(&nothing.market),
             catalog: Arc::clone(&nothing.catalog),
             exchanges: Arc::default(),
+            crediting: Arc::default(),
             zones: Vec::new(),
             campaigns: Vec::new(),
         };
@@ -87,7 +86,6 @@ impl Publisher {
             floors_generation: 0,
             next_change: None,
             retired: Vec::new(),
-            caps_due: clock::now() + CAPS_SWEPT,
         }
     }
 
@@ -152,7 +150,6 @@ impl Publisher {
         purse.reservations.sweep(&purse.book, now_s, SWEEP);
         // A generation is freed here, by its last owner, once every request has moved on.
         self.retired.retain(|old| Arc::strong_count(old) > 1);
-        self.sweep_caps(now_s);
         // What is published stays in use, with fresh leases and pacing, and the fault is told.
         compiled
     }
@@ -170,6 +167,8 @@ impl Publisher {
         let store = node::open_ledger(&node.settings, &node.resources)?;
         let purse = Purse::new(store.epoch(), node.settings.reservations);
         let (book, open) = (Arc::clone(&purse.book), Arc::clone(&purse.reservations));
+        // What the failed commit may have made durable all the same, nobody has counted yet.
+        caps::catch_up(&node.caps, &store)?;
         let reopened = node.writer.reopen(Box::new(store), book, open);
         ensure!(reopened, "the ledger has ended");
         self.leases = leases(&node.settings, &purse);
@@ -177,15 +176,6 @@ impl Publisher {
         // Everything is compiled again, into places of the new purse.
         self.generation = None;
         Ok(())
-    }
-
-    fn sweep_caps(&mut self, now_s: u32) {
-        let now = clock::now();
-        if now >= self.caps_due {
-            let oldest = self.node.snapshot.load().plan.oldest_day();
-            self.node.caps.sweep(now_s, oldest);
-            self.caps_due = now + CAPS_SWEPT;
-        }
     }
 
     fn compile(&mut self, now: Timestamp, report: &dyn Fn(&anyhow::Error)) -> Result<()> {
@@ -244,6 +234,7 @@ impl Publisher {
             });
             (seller.id.clone(), caller(seller, form))
         });
+        self.node.caps.remember(catalog.longest_window_s());
         // Last, so that what does not compile leaves the budgets that are in use leased.
         let employed = self.leases.employ(&self.node.writer, compiled.budgets);
         employed.context("the ledger has ended")??;
@@ -254,6 +245,7 @@ impl Publisher {
             market: Arc::new(market),
             catalog: Arc::new(catalog),
             exchanges: Arc::new(callers.collect()),
+            crediting: Arc::new(compiled.crediting),
             zones: compiled.zones,
             campaigns,
         };
@@ -357,6 +349,7 @@ impl Publisher {
             plan,
             audience: Arc::clone(&self.audience),
             exchanges: Arc::clone(&self.state.exchanges),
+            crediting: Arc::clone(&self.state.crediting),
             rates: Arc::clone(&self.state.rates),
             purse: self.state.purse.clone(),
         };
@@ -391,6 +384,7 @@ struct State {
     market: Arc<Market>,
     catalog: Arc<Catalog>,
     exchanges: Arc<HashMap<String, Exchange>>,
+    crediting: Arc<HashMap<String, Crediting>>,
     zones: Vec<TimeZone>,
     /// Campaigns in the catalog's order, with the place of their advertiser.
     campaigns: Vec<(String, usize)>,

@@ -1,7 +1,10 @@
 //! `gavel serve`: starts the threads of a node, waits, and stops them in order.
 
+use crate::caps;
 use crate::clock;
 use crate::config::Settings;
+use crate::conversions;
+use crate::dead_letters;
 use crate::keys;
 use crate::node::{Node, Started};
 use crate::publisher::Publisher;
@@ -9,10 +12,12 @@ use crate::rates::Rates;
 use crate::server;
 use crate::shutdown::Shutdown;
 use anyhow::{Context, Result, bail};
-use control::api::{Format, Hooks, Settings as ApiSettings};
+use control::api::{Format, Hooks, Letters, NotConverted, Reported, Settings as ApiSettings};
 use control::fault::Fault;
 use exchange::link::notice::{self, Inbox, Journal, Post};
 use jiff::Timestamp;
+use ledger::letter::Wanted;
+use ledger::statement::Period;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -83,6 +88,38 @@ impl Hooks for NodeHooks {
         Ok(sheet.map(|sheet| sheet.write(format)))
     }
 
+    fn convert(&self, reported: &[Reported]) -> Result<Vec<&'static str>, NotConverted> {
+        conversions::report(&self.node, reported)
+    }
+
+    fn conversions(
+        &self,
+        advertiser: &str,
+        before: Option<i64>,
+        most: u32,
+    ) -> Result<Vec<Value>, String> {
+        let storage = &self.node.settings.storage;
+        let found = conversions::list(storage, advertiser, before, most);
+        found.map_err(|error| format!("{error:#}"))
+    }
+
+    fn converted(&self, advertiser: &str, period: Period) -> Result<Vec<Value>, String> {
+        let found = conversions::sums(&self.node.settings.storage, advertiser, period);
+        found.map_err(|error| format!("{error:#}"))
+    }
+
+    fn refused_notices(&self, wanted: &Letters) -> Result<Vec<Value>, String> {
+        let storage = &self.node.settings.storage;
+        let found = dead_letters::find(storage, &letters(wanted), wanted.from, false, wanted.limit);
+        let found = found.map_err(|error| format!("{error:#}"))?;
+        Ok(found.iter().map(dead_letters::shown).collect())
+    }
+
+    fn replay_notices(&self, wanted: &Letters) -> Result<Value, String> {
+        let done = dead_letters::replay(&self.node, &letters(wanted), wanted.from, wanted.limit);
+        done.map_err(|error| format!("{error:#}"))
+    }
+
     fn floor_feed(&self, publisher: &str) -> Option<Value> {
         self.node.floor_feeds.status(publisher)
     }
@@ -97,6 +134,15 @@ impl Hooks for NodeHooks {
 
     fn metrics(&self) -> String {
         crate::exposition::render(&self.node)
+    }
+}
+
+fn letters(wanted: &Letters) -> Wanted {
+    Wanted {
+        fault: wanted.reason.clone(),
+        exchange: wanted.exchange.clone(),
+        ids: wanted.ids.clone(),
+        open: wanted.open,
     }
 }
 
@@ -133,6 +179,7 @@ impl Serving {
             node,
             inbox,
             journal,
+            records,
             ledger,
         } = Node::start(settings)?;
         let shutdown = Shutdown::default();
@@ -147,6 +194,12 @@ impl Serving {
         let (stop, fetcher) = (shutdown.clone(), Arc::clone(&node));
         threads.push(spawn("floors", move || {
             crate::floors::run(&fetcher, &stop);
+        })?);
+        let (stop, counting) = (shutdown.clone(), Arc::clone(&node));
+        threads.push(spawn("caps", move || caps::keep(&counting, &stop, report))?);
+        let (owner, stop) = (Arc::clone(&node), shutdown.clone());
+        threads.push(spawn("log", move || {
+            crate::log::keep(&owner, &records, &stop, report);
         })?);
         let hooks = Arc::new(NodeHooks {
             node: Arc::clone(&node),
@@ -202,6 +255,9 @@ impl Serving {
         let _ = self.notices.join();
         self.node.writer.stop();
         let _ = self.ledger.join();
+        if let Err(error) = caps::save(&self.node, true) {
+            report(&error);
+        }
     }
 }
 

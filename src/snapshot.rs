@@ -4,6 +4,7 @@
 use crate::audience::Audience;
 use crate::purse::Purse;
 use bidder::{Catalog, Exchange, Plan};
+use control::compile::Crediting;
 use exchange::Market;
 use exchange::enrich::GeoDatabase;
 use ledger::{Currency, RateTable};
@@ -24,6 +25,8 @@ pub struct Snapshot {
     pub audience: Arc<Audience>,
     /// Who may call the bidder, by name.
     pub exchanges: Arc<HashMap<String, Exchange>>,
+    /// How the conversions of each advertiser are counted.
+    pub crediting: Arc<HashMap<String, Crediting>>,
     /// Rates of the day.
     pub rates: Arc<RateTable>,
     /// What may be spent; the catalog's budgets are places in it.
@@ -49,6 +52,7 @@ impl Snapshot {
             catalog: Arc::new(catalog),
             audience: Arc::new(Audience::empty()),
             exchanges: Arc::default(),
+            crediting: Arc::default(),
             rates,
             purse,
         }

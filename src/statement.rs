@@ -5,7 +5,10 @@
 //! log makes the same bytes.
 
 mod command;
-mod csv;
+mod conversions;
+mod counts;
+pub(crate) mod csv;
+mod discrepancy;
 mod html;
 mod json;
 mod text;
@@ -17,6 +20,7 @@ use control::api::Format;
 use control::resource::{Kind, Resource};
 use control::store::Filter;
 use jiff::tz::TimeZone;
+use ledger::conversion::Tally;
 use ledger::posting::Account;
 use ledger::statement::{Adjustment, Line, Month, Period, Zones};
 use ledger::store::{Closing, MonthStatement, SqliteStore, Store};
@@ -24,6 +28,7 @@ use ledger::{Currency, Micros};
 use std::path::Path;
 
 pub use command::{AdjustArguments, CloseArguments, StatementArguments};
+pub use discrepancy::DiscrepancyArguments;
 
 /// A statement as it is written.
 #[derive(Clone, Debug)]
@@ -48,6 +53,8 @@ pub struct Sheet {
     pub items: Vec<Line>,
     /// The corrections among them.
     pub adjustments: Vec<Correction>,
+    /// The conversions of an advertiser, which are no money of the account.
+    pub conversions: Vec<Tally>,
 }
 
 /// A correction on a statement.
@@ -217,6 +224,8 @@ pub fn sheet(settings: &Settings, account: &str, month: Option<Month>) -> Result
     let (zone, period) = clock.map_or(("UTC".to_owned(), period), |clock| {
         (clock.zone, clock.period)
     });
+    let advertiser = account.strip_prefix("advertiser:").unwrap_or(account);
+    let conversions = store.converted(advertiser, period)?;
     let statement = drawn.statement;
     let only = |lines: Vec<Line>| {
         lines
@@ -247,6 +256,7 @@ pub fn sheet(settings: &Settings, account: &str, month: Option<Month>) -> Result
         closed: drawn.closed,
         replayed: drawn.replayed,
         adjustments: adjustments.collect(),
+        conversions,
         lines: only(statement.lines),
         items: only(statement.items),
     }))

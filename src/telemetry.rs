@@ -6,15 +6,15 @@
 use bidder::NoBid;
 use bidder::notice::Refusal;
 pub use exchange::latency::{Counts, Latency};
-use ledger::Outcome;
 use ledger::token::Rejected;
+use ledger::{Credit, Outcome};
 use metrics::{Counter, counter, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::sync::OnceLock;
 
 /// Every HTTP status that the data plane answers with, so that each has a handle.
-const STATUSES: [u16; 15] = [
-    200, 204, 302, 400, 401, 404, 405, 408, 409, 413, 415, 429, 431, 500, 503,
+const STATUSES: [u16; 17] = [
+    200, 204, 302, 400, 401, 403, 404, 405, 408, 409, 410, 413, 415, 429, 431, 500, 503,
 ];
 
 /// What may become of an event, as metric labels.
@@ -78,6 +78,12 @@ pub struct Telemetry {
     pub notices_refused: [Counter; Refusal::ALL.len()],
     /// Tokens that are not ours or not valid, by [`Rejected::index`].
     pub tokens_refused: [Counter; Rejected::ALL.len()],
+    /// Refused notices that were kept as dead letters.
+    pub letters_kept: Counter,
+    /// Refused notices that were not, since the ledger was busy or anybody could have sent them.
+    pub letters_shed: Counter,
+    /// Conversions by what became of them, by [`Credit::index`].
+    pub conversions: [Counter; Credit::ALL.len()],
     /// Events of playback of our video and audio, in the order of [`bidder::vast::EVENTS`].
     pub playback: [Counter; bidder::vast::EVENTS.len()],
     /// What became of events, in the order of [`OUTCOMES`].
@@ -125,6 +131,10 @@ impl Telemetry {
                 .map(|reason| counter!("gavel_notices_refused_total", "reason" => reason.label())),
             tokens_refused: Rejected::ALL
                 .map(|reason| counter!("gavel_tokens_refused_total", "reason" => reason.label())),
+            letters_kept: counter!("gavel_dead_letters_total", "outcome" => "kept"),
+            letters_shed: counter!("gavel_dead_letters_total", "outcome" => "shed"),
+            conversions: Credit::ALL
+                .map(|credit| counter!("gavel_conversions_total", "credit" => credit.label())),
             playback: bidder::vast::EVENTS
                 .map(|event| counter!("gavel_playback_events_total", "event" => event)),
             outcomes: OUTCOMES

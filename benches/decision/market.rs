@@ -6,6 +6,7 @@ use bidder::catalog::{
     Advertiser, Audience, Campaign, Catalog, Circle, Creative, Delivery, Dimension, Format, Hours,
     Input, LineItem, Missing, Pacing, Rule, Strategy, Subject, Targeting, Value,
 };
+use bidder::frequency::{self, Cap, Level, Scope, WithoutId};
 use bidder::plan::{CampaignDay, LocalTime, Tick};
 use bidder::{Exchange, FrequencyCaps, Links, Pacers, Plan, Runtime, Snapshot};
 use ledger::token::Signer;
@@ -224,7 +225,7 @@ fn input(line_items: usize, book: &Book, random: &mut Random) -> Input {
             strategy: Strategy::FixedCpm,
             max_cpm: Cpm(200_000 + random.below(60_000) as i64 * 100),
             targeting: targeting(random),
-            daily_cap: random.chance(50).then(|| 1 + random.below(5) as u16),
+            frequency: capped(at, random),
             creatives: creatives_of(advertiser, random),
             delivery: Delivery::default(),
             budget: BudgetPath::new(&[own, today[campaign], flight[campaign], payer[advertiser]]),
@@ -375,7 +376,8 @@ fn refined(random: &mut Random, targeting: Targeting) -> Targeting {
         rule
     };
     let languages = some(random, 2, |random| {
-        text(*random.pick(&["fr", "de", "es", "en", "it"]))
+        let language: &&str = random.pick(&["fr", "de", "es", "en", "it"]);
+        text(language)
     });
     add(
         random,
@@ -387,7 +389,10 @@ fn refined(random: &mut Random, targeting: Targeting) -> Targeting {
         text(&format!("1:IAB{}", 1 + random.below(26)))
     });
     add(random, 30, Dimension::Category, Rule::excluding(refused));
-    let wanted = some(random, 3, |random| text(*random.pick(&TOPICS)));
+    let wanted = some(random, 3, |random| {
+        let topic: &&str = random.pick(&TOPICS);
+        text(topic)
+    });
     add(random, 6, Dimension::Keyword, Rule::including(wanted));
     let positions = Rule::including(vec![Value::Code(1), Value::Code(3)]);
     add(random, 12, Dimension::Position, served(positions));
@@ -437,4 +442,17 @@ fn refined(random: &mut Random, targeting: Targeting) -> Targeting {
         targeting.rules.insert(Subject::Ext(path), rule);
     }
     targeting
+}
+
+/// A cap on every second line item, of a day.
+fn capped(at: usize, random: &mut Random) -> Vec<Cap> {
+    let most = random.chance(50).then(|| 1 + random.below(5) as u16);
+    let cap = most.map(|most| Cap {
+        scope: Scope::of(Level::LineItem, &format!("li_{at:08}")),
+        most,
+        window_s: 86_400,
+        by: frequency::Subject::User,
+        without_id: WithoutId::Skip,
+    });
+    cap.into_iter().collect()
 }

@@ -12,10 +12,11 @@ mod targeting;
 
 pub use crate::permit::taxonomy::{Taxonomies, TaxonomyFault};
 
+use crate::frequency::Cap;
 use ledger::{BudgetPath, Cpm, Currency, Draws};
 
+pub use compile::Catalog;
 pub(crate) use compile::{Bound, Flight, Item, Turns};
-pub use compile::{Catalog, line_item_key};
 pub use creative::{
     Approval, Assets, Creative, Data, Delivery, File, Format, Image, Media, PodPosition, Rotation,
     Template, Video,
@@ -115,8 +116,8 @@ pub struct LineItem {
     pub max_cpm: Cpm,
     /// Where, when and to whom.
     pub targeting: Targeting,
-    /// Most impressions per user and day of the advertiser; a user without an id gets none.
-    pub daily_cap: Option<u16>,
+    /// How often it may be seen, and with it its campaign and advertiser.
+    pub frequency: Vec<Cap>,
     /// Ids of creatives of the same advertiser.
     pub creatives: Vec<String>,
     /// How its creatives take turns, and what else it asks of a place.

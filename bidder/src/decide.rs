@@ -23,7 +23,7 @@ use crate::{NoBid, Plan};
 use audience::{KeySeed, Lookup};
 use bumpalo::Bump;
 use ledger::token::Signer;
-use ledger::{Cpm, Currency, RateTable};
+use ledger::{Cpm, Currency, Multiplier, RateTable};
 use offers::{Auction, Candidates, Comparison, Place};
 use openrtb::native::NativeRequest;
 use openrtb::{BidRequest, Fault, Flag, Limits, Scratch};
@@ -194,9 +194,10 @@ fn buy(
         .read(request, snapshot.catalog, snapshot.exchange)?;
     let now_s = u32::try_from(now_ms / 1_000).unwrap_or_default();
     let holder = Holder {
-        user: work.features.user(),
+        people: runtime.caps.identity().people(request, snapshot.seed),
         now_s,
         expires_at: now_s.saturating_add(snapshot.exchange.reservation_s),
+        multiplier: Multiplier::ONE,
         test: request.test.is_some_and(Flag::is_set),
     };
     let mut progress = Progress::new(Comparison::new(request, snapshot));
@@ -236,7 +237,7 @@ fn buy(
     let bids = work.winners.len() as u32;
     let terms = Terms {
         currency: progress.currency.of_response(),
-        user: holder.user.map_or(0, |user| user.0),
+        people: holder.people,
         expires_at: holder.expires_at,
         epoch: runtime.epoch,
         draw,
@@ -312,6 +313,10 @@ fn award(
     progress: &mut Progress,
 ) -> Result<Winner, NoBid> {
     let catalog = snapshot.catalog;
+    let holder = Holder {
+        multiplier: intake::multiplier(place.spot.imp).ok_or(NoBid::Multiplier)?,
+        ..holder
+    };
     work.rules
         .read_imp(place.spot.imp, catalog, snapshot.rates)?;
     let Work {
@@ -323,7 +328,7 @@ fn award(
         rules,
         ..
     } = work;
-    let (currency, user) = (progress.currency, holder.user);
+    let currency = progress.currency;
     let company = Company {
         request: place.spot.request,
         catalog,
@@ -338,7 +343,7 @@ fn award(
         features,
         currency,
         draw,
-        user,
+        holder,
     };
     let candidates = match only {
         Some(range) => Candidates::InOrder(Ones::new(&selection.words, range)),
@@ -354,7 +359,7 @@ fn award(
     let more = |offers: &mut Vec<Offer>, closest: &mut Closest| {
         *looked_at += auction.look(place, &mut left, offers, closest);
     };
-    let shared = (catalog, snapshot.plan, runtime);
+    let shared = (catalog, runtime);
     let best = reserve::best(offers, more, holder, shared, refusals, closest);
     let (offer, reservation) = best.ok_or(closest.reason())?;
     let own = catalog.items[offer.item as usize].currency;
@@ -371,6 +376,7 @@ fn award(
         item,
         creative,
         price,
+        multiplier: holder.multiplier,
         form,
         reservation,
     })

@@ -9,6 +9,7 @@ use crate::catalog::Subject;
 use crate::dimension::{Reader, Reading, Signal, media, place};
 use crate::index::{Index, RADIUS};
 use audience::{IdKind, KeySeed, Lookup, SegmentId, SegmentSet, UserKey};
+use ledger::Multiplier;
 use openrtb::request::{Device, Imp};
 use openrtb::{BidRequest, Fault, Flag, Keep, Limits, Problem, Scratch, validate};
 
@@ -128,11 +129,6 @@ impl Features {
         self.segments.dropped() > 0
     }
 
-    /// The key under which impressions of the user are counted.
-    pub(crate) fn user(&self) -> Option<UserKey> {
-        self.keys.first().copied()
-    }
-
     /// Reads a request.
     pub(crate) fn read(
         &mut self,
@@ -234,6 +230,15 @@ impl Features {
             first
         };
         self.spans[usize::from(place)] = (joined as u32, self.values.len() as u32);
+    }
+}
+
+/// How many impressions a showing of the imp counts for; `None` where that is no number of them
+/// that anybody should pay for.
+pub(crate) fn multiplier(imp: &Imp<'_>) -> Option<Multiplier> {
+    match imp.qty.and_then(|quantity| quantity.multiplier) {
+        None => Some(Multiplier::ONE),
+        Some(told) => openrtb::decimal::from_f64(told).and_then(Multiplier::new),
     }
 }
 

@@ -16,6 +16,8 @@ pub enum NoBid {
     NotTargeted,
     /// The line item buys under deals only, and the imp offers none of them to it.
     NoDeal,
+    /// The imp counts for no impressions, or for more than anybody looks at a screen.
+    Multiplier,
     /// No creative fits the imp: format, size, duration, protocol.
     NoCreative,
     /// The exchange blocks the advertiser, category, application or attribute.
@@ -49,13 +51,14 @@ pub enum NoBid {
 
 impl NoBid {
     /// Every reason, in order.
-    pub const ALL: [NoBid; 20] = [
+    pub const ALL: [NoBid; 21] = [
         NoBid::InsufficientTime,
         NoBid::PrivateAuction,
         NoBid::SeatNotAllowed,
         NoBid::NothingActive,
         NoBid::NotTargeted,
         NoBid::NoDeal,
+        NoBid::Multiplier,
         NoBid::NoCreative,
         NoBid::Blocked,
         NoBid::LanguageNotAllowed,
@@ -87,6 +90,7 @@ impl NoBid {
             NoBid::NotTargeted => "not_targeted",
             NoBid::NoCreative => "no_creative",
             NoBid::NoDeal => "no_deal",
+            NoBid::Multiplier => "multiplier",
             NoBid::Blocked => "blocked",
             NoBid::LanguageNotAllowed => "language_not_allowed",
             NoBid::NotApproved => "not_approved",
@@ -107,6 +111,7 @@ impl NoBid {
     pub fn nbr(self) -> i64 {
         match self {
             NoBid::ReservationsFull | NoBid::LedgerStopped => 1,
+            NoBid::Multiplier => 2,
             NoBid::UnknownUser => 8,
             NoBid::FrequencyCapped => 9,
             NoBid::InsufficientTime => 15,

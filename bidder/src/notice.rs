@@ -6,12 +6,12 @@
 
 pub mod price;
 
-use self::price::is_macro;
+use self::price::{decimal, is_macro};
 use crate::TEST_PARTNER;
 use crate::exchange::{Billable, Exchange};
 use ledger::event::{Fault, Kind};
 use ledger::token::{Claims, Side};
-use ledger::{Cpm, Currency, Event};
+use ledger::{Cpm, Currency, Event, Multiplier};
 
 /// Which address was called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,11 +86,17 @@ pub enum Refusal {
     /// The currency is another than that of the bid.
     #[error("the currency is not that of the bid")]
     WrongCurrency,
+    /// The seat is another than that of the bid.
+    #[error("the seat is not that of the bid")]
+    UnknownSeat,
+    /// The multiplier is none, or above what the bid request said.
+    #[error("the multiplier is not a decimal above 0 and up to that of the bid request")]
+    Multiplier,
 }
 
 impl Refusal {
     /// Every reason, in order.
-    pub const ALL: [Refusal; 13] = [
+    pub const ALL: [Refusal; 15] = [
         Refusal::OtherSide,
         Refusal::Test,
         Refusal::NoPrice,
@@ -104,6 +110,8 @@ impl Refusal {
         Refusal::Absurd,
         Refusal::AboveBid,
         Refusal::WrongCurrency,
+        Refusal::UnknownSeat,
+        Refusal::Multiplier,
     ];
 
     /// The place in [`Refusal::ALL`], for an array of counters.
@@ -111,20 +119,24 @@ impl Refusal {
         self as usize
     }
 
-    /// What the ledger notes of it; `None` where there is nothing of ours to be charged.
-    pub fn fault(self) -> Option<Fault> {
+    /// The fault under which the ledger keeps it.
+    pub fn fault(self) -> Fault {
         match self {
-            Refusal::OtherSide | Refusal::Test | Refusal::Audit => None,
-            Refusal::NoPrice
-            | Refusal::Unresolved
-            | Refusal::NotANumber
-            | Refusal::Unsealed
-            | Refusal::NoKey
-            | Refusal::Stale => Some(Fault::Unreadable),
-            Refusal::Negative => Some(Fault::Negative),
-            Refusal::Absurd => Some(Fault::TooHigh),
-            Refusal::AboveBid => Some(Fault::AboveBid),
-            Refusal::WrongCurrency => Some(Fault::WrongCurrency),
+            Refusal::OtherSide => Fault::OtherSide,
+            Refusal::Test => Fault::Test,
+            Refusal::NoPrice => Fault::NoPrice,
+            Refusal::Unresolved => Fault::UnresolvedMacro,
+            Refusal::Audit => Fault::Audit,
+            Refusal::NotANumber => Fault::NotANumber,
+            Refusal::Unsealed => Fault::Unsealed,
+            Refusal::NoKey => Fault::NoKey,
+            Refusal::Stale => Fault::Stale,
+            Refusal::Negative => Fault::Negative,
+            Refusal::Absurd => Fault::TooHigh,
+            Refusal::AboveBid => Fault::AboveBid,
+            Refusal::WrongCurrency => Fault::WrongCurrency,
+            Refusal::UnknownSeat => Fault::UnknownSeat,
+            Refusal::Multiplier => Fault::Multiplier,
         }
     }
 
@@ -144,6 +156,8 @@ impl Refusal {
             Refusal::Absurd => "absurd",
             Refusal::AboveBid => "above_bid",
             Refusal::WrongCurrency => "wrong_currency",
+            Refusal::UnknownSeat => "unknown_seat",
+            Refusal::Multiplier => "multiplier",
         }
     }
 }
@@ -157,6 +171,10 @@ pub struct Fields<'f> {
     pub currency: Option<&'f str>,
     /// `${AUCTION_LOSS}`, parameter `r`.
     pub reason: Option<&'f str>,
+    /// `${AUCTION_SEAT_ID}`, parameter `s`.
+    pub seat: Option<&'f str>,
+    /// `${AUCTION_MULTIPLIER}`, parameter `q`.
+    pub multiplier: Option<&'f str>,
 }
 
 /// The event of a notice at `at_ms` (unix milliseconds), whose claims were verified.
@@ -181,6 +199,11 @@ pub fn event(
     }
     let kind = notice.kind(exchange.billable);
     let told = clearing_price(exchange, claims, fields, at_ms);
+    let several = multiplier(claims, fields);
+    let multiplier = match kind {
+        Kind::Bill => several?,
+        _ => several.unwrap_or(claims.multiplier),
+    };
     let cpm = match (kind, notice) {
         (Kind::Bill, Notice::Impression) => Cpm(claims.cpm),
         (Kind::Bill, _) => told?,
@@ -188,9 +211,16 @@ pub fn event(
     };
     let reason = fields.reason.and_then(|reason| reason.parse().ok());
     let event = Event::of(kind, claims, at_ms).map_err(|_| Refusal::WrongCurrency)?;
+    let event = match notice {
+        Notice::Impression => event.touching(claims, false),
+        Notice::Click => event.touching(claims, true),
+        Notice::Win | Notice::Bill | Notice::Loss => event,
+    };
     Ok(Event {
         cpm,
+        multiplier,
         reason: reason.unwrap_or_default(),
+        held_until: exchange.reservation_expiry(claims),
         ..event
     })
 }
@@ -210,6 +240,10 @@ fn clearing_price(
     if !currency.is_empty() && !is_macro(currency) && currency != own.code() {
         return Err(Refusal::WrongCurrency);
     }
+    let seat = fields.seat.unwrap_or_default();
+    if !seat.is_empty() && !is_macro(seat) && seat != claims.seat {
+        return Err(Refusal::UnknownSeat);
+    }
     let now_s = u32::try_from(at_ms / 1_000).unwrap_or_default();
     let text = fields.price.unwrap_or_default();
     let cpm = exchange.price.read(text, exchange.bid_at(claims)..=now_s)?;
@@ -220,11 +254,23 @@ fn clearing_price(
     }
 }
 
+/// How many impressions a notice counts: what the exchange says now, up to what its request said,
+/// for which the money is held. An exchange that does not say means the request's.
+fn multiplier(claims: &Claims<'_>, fields: Fields<'_>) -> Result<Multiplier, Refusal> {
+    let told = fields.multiplier.unwrap_or_default();
+    if told.is_empty() || is_macro(told) {
+        return Ok(claims.multiplier);
+    }
+    let millionths = decimal(told, 6).map_err(|_| Refusal::Multiplier)?;
+    let told = Multiplier::new(millionths.0).filter(|told| *told <= claims.multiplier);
+    told.ok_or(Refusal::Multiplier)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use ledger::token::Sale;
-    use ledger::{Day, Draws, ReservationId};
+    use ledger::{Day, Draws, Exposure, ReservationId};
 
     fn claims() -> Claims<'static> {
         Claims {
@@ -233,6 +279,7 @@ mod tests {
             key: [1; 16],
             reservation: Some((1, 2, 3)),
             cpm: 2_500_000,
+            multiplier: Multiplier::ONE,
             currency: *b"EUR",
             day: Day(20_781),
             draws: Draws {
@@ -240,7 +287,8 @@ mod tests {
                 campaign: true,
                 ..Draws::default()
             },
-            user: 0,
+            user: 7,
+            exposure: Exposure::default(),
             sale: Sale::default(),
             exchange: "demo",
             seat: "acme",
@@ -272,7 +320,7 @@ mod tests {
             let fields = Fields {
                 price: Some(price),
                 currency: Some(currency),
-                reason: None,
+                ..Fields::default()
             };
             clearing_price(&exchange, &claims(), fields, 9)
         };
@@ -281,6 +329,51 @@ mod tests {
         assert_eq!(price("2.5", "${AUCTION_CURRENCY}"), Ok(Cpm(2_500_000)));
         assert_eq!(price("2.500001", "EUR"), Err(Refusal::AboveBid));
         assert_eq!(price("2.5", "USD"), Err(Refusal::WrongCurrency));
+    }
+
+    #[test]
+    fn a_seat_that_is_told_is_held_to_the_bid() {
+        let exchange = exchange(Billable::Burl);
+        let priced = |seat| {
+            let fields = Fields {
+                price: Some("2"),
+                seat: Some(seat),
+                ..Fields::default()
+            };
+            clearing_price(&exchange, &claims(), fields, 9)
+        };
+        for seat in ["acme", "", "${AUCTION_SEAT_ID}"] {
+            assert_eq!(priced(seat), Ok(Cpm(2_000_000)), "{seat}");
+        }
+        assert_eq!(priced("other"), Err(Refusal::UnknownSeat));
+    }
+
+    #[test]
+    fn no_more_impressions_are_billed_than_were_asked_for() {
+        let ten = Multiplier::new(10_500_000).unwrap();
+        let many = Claims {
+            multiplier: ten,
+            ..claims()
+        };
+        let counted = |claims: &Claims<'_>, told| {
+            let fields = Fields {
+                multiplier: told,
+                ..Fields::default()
+            };
+            multiplier(claims, fields)
+        };
+        for told in [None, Some(""), Some("${AUCTION_MULTIPLIER}"), Some("10.5")] {
+            assert_eq!(counted(&many, told), Ok(ten), "{told:?}");
+        }
+        assert_eq!(
+            counted(&many, Some("3")),
+            Ok(Multiplier::new(3_000_000).unwrap())
+        );
+        for told in ["10.500001", "0", "-1", "ten", "1e3", "99999999999999999999"] {
+            let told = Some(told);
+            assert_eq!(counted(&many, told), Err(Refusal::Multiplier), "{told:?}");
+        }
+        assert_eq!(counted(&claims(), Some("2")), Err(Refusal::Multiplier));
     }
 
     #[test]
@@ -305,8 +398,8 @@ mod tests {
         let make = |notice, billable, claims: &Claims<'_>, price| {
             let fields = Fields {
                 price: Some(price),
-                currency: None,
                 reason: Some("102"),
+                ..Fields::default()
             };
             event(notice, &exchange(billable), claims, fields, 9)
         };

@@ -174,12 +174,6 @@ impl Plan {
         self.days[advertiser as usize]
     }
 
-    /// The smallest day number of any advertiser, for
-    /// [`FrequencyCaps::sweep`](crate::FrequencyCaps::sweep).
-    pub fn oldest_day(&self) -> u32 {
-        self.days.iter().copied().min().unwrap_or_default()
-    }
-
     /// How many line items may bid.
     pub fn active_line_items(&self) -> usize {
         self.active_line_items

@@ -3,11 +3,11 @@
 //! The full price is held on every budget of the line item before the bid leaves. Nothing waits:
 //! a lease that refuses hands the imp to the next offer. Bounded in how many offers are tried.
 
-use crate::catalog::{Catalog, Item};
+use crate::catalog::{Catalog, Display, Item};
+use crate::frequency::{Hold, People};
 use crate::nobid::Closest;
-use crate::{FrequencyCaps, NoBid, Plan};
-use audience::UserKey;
-use ledger::{Book, Cpm, Refused, ReservationId, Reservations};
+use crate::{FrequencyCaps, NoBid};
+use ledger::{Book, Cpm, Multiplier, Refused, ReservationId, Reservations};
 use openrtb::list::SlotInPod;
 
 /// Offers that a lease may refuse before the imp is left alone.
@@ -55,9 +55,11 @@ pub(crate) struct Form {
 /// When and for whom.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Holder {
-    pub(crate) user: Option<UserKey>,
+    pub(crate) people: People,
     pub(crate) now_s: u32,
     pub(crate) expires_at: u32,
+    /// How many impressions the imp counts for.
+    pub(crate) multiplier: Multiplier,
     /// A test takes nothing from anybody.
     pub(crate) test: bool,
 }
@@ -69,7 +71,7 @@ pub(crate) fn best(
     offers: &mut Vec<Offer>,
     mut more: impl FnMut(&mut Vec<Offer>, &mut Closest),
     holder: Holder,
-    (catalog, plan, runtime): (&Catalog, &Plan, Runtime<'_>),
+    (catalog, runtime): (&Catalog, Runtime<'_>),
     refusals: &mut u32,
     closest: &mut Closest,
 ) -> Option<(Offer, Option<ReservationId>)> {
@@ -84,8 +86,8 @@ pub(crate) fn best(
             return Some((offer, None));
         }
         let item = &catalog.items[offer.item as usize];
-        let day = plan.day(item.advertiser);
-        let reason = match hold(item, offer.price, holder, day, runtime) {
+        let shown = &catalog.creatives[offer.creative as usize];
+        let reason = match hold((item, shown), offer.price, holder, runtime) {
             Ok(reservation) => return Some((offer, Some(reservation))),
             Err(reason) => reason,
         };
@@ -98,12 +100,11 @@ pub(crate) fn best(
     None
 }
 
-/// Holds one impression of the user's cap and the full price, or neither.
+/// Holds one impression of every cap and the full price, or neither.
 fn hold(
-    item: &Item,
+    (item, shown): (&Item, &Display),
     price: Cpm,
     holder: Holder,
-    day: u32,
     runtime: Runtime<'_>,
 ) -> Result<ReservationId, NoBid> {
     let Runtime {
@@ -112,22 +113,16 @@ fn hold(
         caps,
         ..
     } = runtime;
+    let people = holder.people;
     let (now_s, expires_at) = (holder.now_s, holder.expires_at);
-    let capped = item
-        .daily_cap
-        .map(|cap| holder.user.map(|user| (user, cap)));
-    if let Some(user) = capped {
-        let (user, cap) = user.ok_or(NoBid::UnknownUser)?;
-        caps.reserve(user, item.key, (cap, day), now_s, expires_at)
-            .map_err(|_| NoBid::FrequencyCapped)?;
-    }
-    let amount = price.most_per_impression();
+    let rules = item.frequency.iter().chain(&shown.frequency);
+    caps.reserve(people, rules.clone(), Hold { now_s, expires_at })
+        .map_err(|_| NoBid::FrequencyCapped)?;
+    let amount = price.most_for(holder.multiplier);
     reservations
         .open(book, &item.budget, amount, expires_at)
         .map_err(|refused| {
-            if let Some(Some((user, _))) = capped {
-                caps.release(user, item.key, expires_at);
-            }
+            caps.release(&people.exposure(rules), expires_at);
             match refused {
                 Refused::Budget(_) => NoBid::NoBudget,
                 Refused::Full => NoBid::ReservationsFull,

@@ -10,10 +10,11 @@ use crate::decide::Snapshot;
 use crate::dimension::inventory::publisher_of;
 use crate::draw::{Draw, Subject};
 use crate::exchange::{Billable, Links, SeatUse};
+use crate::frequency::People;
 use crate::markup::Hole;
 use crate::reserve::Form;
 use ledger::token::{Claims, Purpose, Sale, Side, idempotency_key};
-use ledger::{Cpm, Currency, Day, ReservationId};
+use ledger::{Cpm, Currency, Day, Exposure, Multiplier, ReservationId};
 use openrtb::encode::Object;
 use openrtb::list::SlotInPod;
 use openrtb::native::NativeRequest;
@@ -27,7 +28,10 @@ pub const TEST_PARTNER: &str = "test";
 const MAX_TOKEN_TEXT: usize = 128;
 
 /// What the exchange tells with a win or a bill.
-const PRICE: &str = "&p=${AUCTION_PRICE}&c=${AUCTION_CURRENCY}";
+const PRICE: &str = "&p=${AUCTION_PRICE}&c=${AUCTION_CURRENCY}&s=${AUCTION_SEAT_ID}";
+/// And where a showing counts for several impressions.
+const SHOWING: &str = "&p=${AUCTION_PRICE}&c=${AUCTION_CURRENCY}&s=${AUCTION_SEAT_ID}\
+                       &q=${AUCTION_MULTIPLIER}";
 /// What it tells with a loss.
 const LOSS: &str = "&r=${AUCTION_LOSS}&m=${AUCTION_MIN_TO_WIN}";
 
@@ -39,6 +43,8 @@ pub(crate) struct Winner {
     pub(crate) item: u32,
     pub(crate) creative: u32,
     pub(crate) price: Cpm,
+    /// How many impressions a showing counts for.
+    pub(crate) multiplier: Multiplier,
     pub(crate) form: Form,
     pub(crate) reservation: Option<ReservationId>,
 }
@@ -57,7 +63,7 @@ pub(crate) struct Tokens {
 #[derive(Clone, Copy)]
 pub(crate) struct Terms {
     pub(crate) currency: Currency,
-    pub(crate) user: u64,
+    pub(crate) people: People,
     /// Unix seconds.
     pub(crate) expires_at: u32,
     pub(crate) epoch: u32,
@@ -167,9 +173,13 @@ fn bid(
             out.extend_from_slice(part);
         }
     };
-    notice("nurl", &links.win, PRICE);
+    let price = match winner.multiplier {
+        Multiplier::ONE => PRICE,
+        _ => SHOWING,
+    };
+    notice("nurl", &links.win, price);
     if snapshot.exchange.billable == Billable::Burl {
-        notice("burl", &links.bill, PRICE);
+        notice("burl", &links.bill, price);
     }
     notice("lurl", &links.loss, LOSS);
     let native = asked
@@ -279,11 +289,18 @@ fn sign(
             .reservation
             .map(|id| (terms.epoch, id.slot, id.generation)),
         cpm: winner.price.0,
+        multiplier: winner.multiplier,
         currency: terms.currency.0,
         day: Day(snapshot.plan.day(item.advertiser)),
         draws: item.draws,
-        // Nobody counts what has no cap.
-        user: item.daily_cap.map_or(0, |_| terms.user),
+        user: terms.people.user.map_or(0, |user| user.0),
+        // A test is shown to nobody.
+        exposure: if terms.test {
+            Exposure::default()
+        } else {
+            let rules = item.frequency.iter().chain(&creative.frequency);
+            terms.people.exposure(rules)
+        },
         sale: Sale::default(),
         exchange,
         seat: seat(snapshot, item),

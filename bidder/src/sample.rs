@@ -4,6 +4,7 @@ use crate::catalog::{
     Advertiser, Campaign, Catalog, Creative, Delivery, Format, Input, LineItem, Pacing, Strategy,
     Targeting, Taxonomies,
 };
+use crate::frequency::{Cap, Level, Scope, Subject, WithoutId};
 use crate::plan::{CampaignDay, LocalTime, Tick};
 use crate::{Exchange, FrequencyCaps, Links, Pacers, Plan, Runtime, Snapshot};
 use audience::{Generation, KeySeed, Lookup, SegmentId};
@@ -62,7 +63,7 @@ pub(crate) fn line_item(id: &str, slot: ledger::BudgetSlot) -> LineItem {
         strategy: Strategy::FixedCpm,
         max_cpm: Cpm(2_500_000),
         targeting: Targeting::default(),
-        daily_cap: None,
+        frequency: Vec::new(),
         creatives: vec!["cr_1".to_owned()],
         delivery: Delivery::default(),
         budget: BudgetPath::new(&[slot]),
@@ -70,6 +71,17 @@ pub(crate) fn line_item(id: &str, slot: ledger::BudgetSlot) -> LineItem {
             line_item: true,
             ..Draws::default()
         },
+    }
+}
+
+/// A rule for a line item: so many impressions for each user in 24 hours.
+pub(crate) fn per_day(line_item: &str, most: u16) -> Cap {
+    Cap {
+        scope: Scope::of(Level::LineItem, line_item),
+        most,
+        window_s: 86_400,
+        by: Subject::User,
+        without_id: WithoutId::Skip,
     }
 }
 

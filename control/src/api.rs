@@ -6,15 +6,18 @@
 
 mod body;
 mod collection;
+mod conversions;
 mod format;
 mod item;
 mod merge;
+mod notices;
 mod openapi;
 mod presentation;
 mod problem;
 mod system;
 mod versions;
 
+pub use conversions::{ConvertedUser, NewConversion, Reported, UserIdKind};
 pub use format::{Format, NoFormat};
 pub use merge::merge_patch;
 pub use openapi::document as openapi_document;
@@ -29,6 +32,7 @@ use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::routing::{get, post};
 use jiff::Timestamp;
+use ledger::statement::Period;
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -61,6 +65,41 @@ pub trait Hooks: Send + Sync + 'static {
         format: Format,
     ) -> Result<Option<String>, String>;
 
+    /// Counts conversions, each order once, and says what each is credited to.
+    ///
+    /// # Errors
+    /// What is wrong with them, or why they cannot be counted now.
+    fn convert(&self, reported: &[Reported]) -> Result<Vec<&'static str>, NotConverted>;
+
+    /// Conversions of an advertiser, the newest before a number first; each has its `id`.
+    ///
+    /// # Errors
+    /// Why they cannot be given.
+    fn conversions(
+        &self,
+        advertiser: &str,
+        before: Option<i64>,
+        most: u32,
+    ) -> Result<Vec<Value>, String>;
+
+    /// Conversions of an advertiser that count in a period, added up.
+    ///
+    /// # Errors
+    /// Why they cannot be given.
+    fn converted(&self, advertiser: &str, period: Period) -> Result<Vec<Value>, String>;
+
+    /// Refused notices, the newest first; each has at least its `id`, a number.
+    ///
+    /// # Errors
+    /// Why they cannot be given.
+    fn refused_notices(&self, wanted: &Letters) -> Result<Vec<Value>, String>;
+
+    /// Judges refused notices again, the oldest first, and says what came of it.
+    ///
+    /// # Errors
+    /// Why that is not possible.
+    fn replay_notices(&self, wanted: &Letters) -> Result<Value, String>;
+
     /// What became of fetching a publisher's floors; `None` where they are not fetched.
     fn floor_feed(&self, publisher: &str) -> Option<Value>;
 
@@ -69,6 +108,32 @@ pub trait Hooks: Send + Sync + 'static {
 
     /// Metrics in Prometheus text.
     fn metrics(&self) -> String;
+}
+
+/// Why conversions were not counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotConverted {
+    /// What is wrong with them: the place in the list, the field, and what is allowed.
+    Faults(Vec<(usize, &'static str, String)>),
+    /// The ledger does not take them now.
+    Unavailable(String),
+}
+
+/// Which refused notices are meant.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Letters {
+    /// Only those of a reason, which is a known one.
+    pub reason: Option<String>,
+    /// Only those of an exchange.
+    pub exchange: Option<String>,
+    /// Only those with these numbers; empty means any.
+    pub ids: Vec<i64>,
+    /// Only those whose bid was not charged since.
+    pub open: bool,
+    /// Where the page begins: before this number in a list, after it in a replay.
+    pub from: Option<i64>,
+    /// The most of them.
+    pub limit: u32,
 }
 
 /// Settings of the API.
@@ -118,6 +183,13 @@ pub fn router(store: Arc<Store>, hooks: Arc<dyn Hooks>, settings: Settings) -> R
             "/v1/floors/{id}/versions/{version}/restore",
             post(versions::restore),
         )
+        .route(
+            "/v1/conversions",
+            get(conversions::list).post(conversions::report),
+        )
+        .route("/v1/reports/conversions", get(conversions::sums))
+        .route("/v1/notices/refused", get(notices::list))
+        .route("/v1/notices/refused/replay", post(notices::replay))
         .route("/v1/reload", post(system::reload))
         .route("/v1/statements", get(system::statement))
         .route("/v1/audit", get(system::audit))

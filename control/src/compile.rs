@@ -13,8 +13,8 @@ use crate::serving::Reason;
 use crate::store::Record;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use ledger::BudgetSlot;
 use ledger::store::Budget;
+use ledger::{BudgetSlot, Currency, Windows};
 use std::collections::HashMap;
 
 /// An external exchange that calls the bidder.
@@ -26,6 +26,30 @@ pub struct Seller {
     pub settings: Exchange,
 }
 
+/// How the conversions of an advertiser are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Crediting {
+    /// How far back they are credited.
+    pub windows: Windows,
+    /// The currency of a value that names none.
+    pub currency: Currency,
+}
+
+impl Crediting {
+    /// What an advertiser has settled.
+    pub fn of(advertiser: &Advertiser) -> Self {
+        let days = |days: u32| u16::try_from(days).unwrap_or(u16::MAX);
+        let windows = advertiser
+            .attribution
+            .as_ref()
+            .map(|set| Windows::days(days(set.post_click_days.0), days(set.post_view_days.0)));
+        Self {
+            windows: windows.unwrap_or_default(),
+            currency: advertiser.currency.0,
+        }
+    }
+}
+
 /// What the documents become.
 #[derive(Debug, Default)]
 pub struct Compiled {
@@ -33,6 +57,8 @@ pub struct Compiled {
     pub bidder: bidder::catalog::Input,
     /// The timezone of each advertiser, in the order of `bidder.advertisers`.
     pub zones: Vec<TimeZone>,
+    /// How the conversions of each advertiser are counted, of those too that do not buy now.
+    pub crediting: HashMap<String, Crediting>,
     /// Who may call the bidder.
     pub sellers: Vec<Seller>,
     /// What the exchange sells and to whom; the node adds its own bidder as a partner.

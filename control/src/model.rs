@@ -12,12 +12,12 @@ mod targeted;
 mod text;
 
 pub(crate) use choice::choices;
-pub use money::{Amount, Floor, MaxCpm, Share};
+pub use money::{Amount, Floor, MaxCpm, Share, Worth};
 pub use stored::{StoredImp, StoredRequest};
 pub use targeted::{InTaxonomy, Iso639, Located, Path, Postal, Venue};
 pub use text::{
     Category, CategoryId, Country, Cur, Domain, Endpoint, Id, Instant, Landing, Language, Markup,
-    Mime, Name, Place, Sha256, Size, Tag, Timezone,
+    Mime, Name, Order, Place, Sha256, Size, Tag, Timezone, Token,
 };
 pub(crate) use text::{is_category, is_id};
 

@@ -6,6 +6,7 @@ pub mod creative;
 pub mod deal;
 pub mod exchange;
 pub mod floors;
+pub mod frequency;
 pub mod key;
 pub mod line_item;
 pub mod partner;

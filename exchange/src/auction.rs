@@ -1,7 +1,7 @@
 //! One auction, from the publisher's bytes to the response: the phases in their order.
 
 use crate::clear::Award;
-use crate::counters::{Counters, Ended, PartnerEvent, labels};
+use crate::counters::{Counters, Ended, Label, PartnerEvent, labels};
 use crate::deal::DealEvent;
 use crate::enrich::{GeoDatabase, enrich};
 use crate::fanout::{self, LocalBidder, Received};
@@ -13,10 +13,10 @@ use crate::lot::Auction;
 use crate::market::Market;
 use crate::screen::{self, Answer, Offer, Rules};
 use crate::settle::{self, Seal, Sold};
-use crate::{deal, draw, implicit, interstitial, invite, redact, stored};
+use crate::{deal, draw, implicit, interstitial, invite, log, redact, stored};
 use bumpalo::Bump;
-use ledger::Cpm;
 use ledger::token::Signer;
+use ledger::{AuctionLog, Cpm};
 use openrtb::encode::Object;
 use openrtb::{Encode, Keep, Limits, Scratch};
 use std::cell::RefCell;
@@ -108,6 +108,8 @@ pub struct Desk<L, C> {
     pub counters: Arc<Counters>,
     /// Where notices go.
     pub outbox: Outbox,
+    /// Where auctions are logged; `None` where they are not.
+    pub log: Option<AuctionLog>,
     /// The links to the partners, of this worker.
     pub links: Links,
     /// Spare buffers for partners' answers.
@@ -211,7 +213,10 @@ async fn sell<L: LocalBidder, C: Clock>(
     for lot in auction.lots {
         desk.counters.floors.count(lot.floor.source.event());
     }
-    let unsold = |reason, out| no_bid(&auction, reason, out);
+    let unsold = |reason: NoBid, out| {
+        desk.log(&auction, (&[], &[]), reason.label(), call.now_s);
+        no_bid(&auction, reason, out)
+    };
     if auction.lots.is_empty() {
         return Ok(unsold(NoBid::NoRate, out));
     }
@@ -282,6 +287,11 @@ async fn conclude<'a, L, C: Clock>(
         settle::explain(auction, &offers, &awards, out);
         outcome
     };
+    let ended = match &outcome {
+        Outcome::Sold(_) => Ended::Sold.label(),
+        Outcome::NoBid(reason) => reason.label(),
+    };
+    desk.log(auction, (&offers, &awards), ended, now_s);
     desk.keep_buffers(buffers);
     outcome
 }
@@ -378,6 +388,18 @@ fn decode<'a, L, C: Clock>(
 }
 
 impl<L, C> Desk<L, C> {
+    fn log(
+        &self,
+        auction: &Auction<'_>,
+        bids: (&[Offer<'_>], &[Award]),
+        ended: &'static str,
+        now_s: u32,
+    ) {
+        if let Some(log) = &self.log {
+            log::put(log, &self.settings.exchange, auction, bids, ended, now_s);
+        }
+    }
+
     fn take_buffers(&self, count: usize) -> Vec<Scratch> {
         let mut spare = self.spare.borrow_mut();
         let left = spare.len().saturating_sub(count);

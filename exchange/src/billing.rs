@@ -42,7 +42,7 @@ pub fn sale(claims: &Claims<'_>, now_ms: i64) -> Result<Event, NotASale> {
 mod tests {
     use super::*;
     use ledger::token::Sale;
-    use ledger::{Cpm, Day, Draws};
+    use ledger::{Cpm, Day, Draws, Exposure, Multiplier};
 
     fn claims() -> Claims<'static> {
         Claims {
@@ -51,10 +51,12 @@ mod tests {
             key: [7; 16],
             reservation: None,
             cpm: 910_000,
+            multiplier: Multiplier::ONE,
             currency: *b"EUR",
             day: Day(0),
             draws: Draws::default(),
             user: 0,
+            exposure: Exposure::default(),
             sale: Sale {
                 share_ppm: 850_000,
                 allow_private: false,

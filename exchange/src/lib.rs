@@ -22,6 +22,7 @@ pub mod interstitial;
 pub mod invite;
 pub mod latency;
 pub mod link;
+mod log;
 pub mod lot;
 pub mod market;
 mod price;

@@ -4,7 +4,7 @@ use crate::catalog::{Format, Placement, Pricing};
 use crate::floor::{Floor, Plan};
 use crate::market::{Market, Seller};
 use bumpalo::Bump;
-use ledger::{Cpm, Currency};
+use ledger::{Cpm, Currency, Multiplier};
 use openrtb::BidRequest;
 use openrtb::request::Imp;
 
@@ -17,6 +17,8 @@ pub struct Lot<'a> {
     pub floor: Floor<'a>,
     /// Our placement, where `imp.tagid` names one.
     pub placement: Option<&'a Placement>,
+    /// How many impressions a showing counts for.
+    pub multiplier: Multiplier,
 }
 
 /// An auction: a request, its publisher and what is for sale.
@@ -39,7 +41,8 @@ pub struct Auction<'a> {
 }
 
 impl<'a> Auction<'a> {
-    /// Opens an auction. Imps whose floor is in a currency without a rate are not for sale.
+    /// Opens an auction. Imps whose floor is in a currency without a rate, and those that count for
+    /// more impressions than anybody should pay for, are not for sale.
     pub fn open(
         market: &'a Market,
         seller: &'a Seller,
@@ -50,6 +53,10 @@ impl<'a> Auction<'a> {
     ) -> Self {
         let currency = currency(market, seller, &request);
         let lot = |imp: &'a Imp<'a>| {
+            let multiplier = match imp.qty.and_then(|quantity| quantity.multiplier) {
+                None => Multiplier::ONE,
+                Some(told) => openrtb::decimal::from_f64(told).and_then(Multiplier::new)?,
+            };
             let placement = imp.tagid.and_then(|tagid| seller.placement(tagid));
             let least = match placement.and_then(|placement| placement.floor) {
                 Some(floor) => Some(market.rates().convert(
@@ -65,6 +72,7 @@ impl<'a> Auction<'a> {
                 imp,
                 floor,
                 placement,
+                multiplier,
             };
             Some((lot, least))
         };

@@ -19,7 +19,7 @@ use crate::price::to_wire;
 use crate::screen::{Loss, Offer};
 use bumpalo::Bump;
 use ledger::token::{Claims, Purpose, Sale, Side, Signer, idempotency_key};
-use ledger::{Cpm, Currency, Day, Draws};
+use ledger::{Cpm, Currency, Day, Draws, Exposure};
 use openrtb::macros::{Place, Values, expand};
 use openrtb::response::{Bid, SeatBid};
 use openrtb::{BidResponse, List};
@@ -162,20 +162,18 @@ fn impression_url(
         auction.request.id.unwrap_or_default(),
         lot.imp.id.unwrap_or_default(),
     );
-    // Publishers choose the ids of requests, partners those of bids: only together with both
-    // names is a sale's key its own.
-    let owner = format!("{publisher}/{id}");
-    let bought = format!("{}/{}", partner.id, bid.id.unwrap_or_default());
     let claims = Claims {
         side: Side::Exchange,
         expires_at: seal.expires_at,
-        key: idempotency_key(Side::Exchange, seal.exchange, &owner, imp, &bought),
+        key: sale_key(seal.exchange, auction, offer, award),
         reservation: None,
         cpm: award.cleared.price.0,
+        multiplier: lot.multiplier,
         currency: auction.currency.0,
         day: Day::default(),
         draws: Draws::default(),
         user: 0,
+        exposure: Exposure::default(),
         sale: Sale {
             share_ppm: auction.seller.publisher.revenue_share_ppm,
             allow_private: partner.allow_private(),
@@ -198,6 +196,22 @@ fn impression_url(
     seal.signer.sign(Purpose::Impression, &claims, &mut token);
     let token = std::str::from_utf8(&token).expect("a token is base64 text");
     format!("{}/t/imp?t={token}", seal.public_url)
+}
+
+/// Key of a sale in the event log. Publishers choose the ids of requests, partners those of bids:
+/// only together with both names is a sale's key its own.
+pub(crate) fn sale_key(
+    exchange: &str,
+    auction: &Auction<'_>,
+    offer: &Offer<'_>,
+    award: &Award,
+) -> [u8; 16] {
+    let imp = auction.lots[award.lot].imp.id.unwrap_or_default();
+    let publisher = &auction.seller.publisher.id;
+    let owner = format!("{publisher}/{}", auction.request.id.unwrap_or_default());
+    let partner = &auction.market.buyers()[offer.buyer].partner.id;
+    let bought = format!("{partner}/{}", offer.bid.id.unwrap_or_default());
+    idempotency_key(Side::Exchange, exchange, &owner, imp, &bought)
 }
 
 /// Queues the win notices of the winners and the loss notices of all others.
@@ -335,6 +349,7 @@ fn ratio(price: Cpm, bid: Cpm) -> Option<String> {
 }
 
 fn multiplier(auction: &Auction<'_>, offer: &Offer<'_>) -> Option<String> {
-    let quantity = auction.lots[offer.lot?].imp.qty?;
-    quantity.multiplier.map(|multiplier| multiplier.to_string())
+    let lot = &auction.lots[offer.lot?];
+    lot.imp.qty?;
+    Some(Cpm(lot.multiplier.millionths()).to_string())
 }

@@ -5,7 +5,7 @@
 //! not on their order, so two books that group by the same key agree to the micro. Rounding half
 //! to even commutes with even multiples of the denominator, so the sum modulo `2n` is enough.
 
-use crate::money::{Cpm, Micros};
+use crate::money::{Cpm, Micros, Multiplier};
 
 /// The exact sum of a carry key, modulo twice its denominator.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub struct Carry(pub i64);
 
 /// A thousand impressions to a CPM.
 const PER_MILLE: i64 = 1_000;
+/// The same where an impression has a million parts.
+const PER_SHOWING: i64 = 1_000_000_000;
 /// Parts of a revenue share.
 const PER_MILLION: i64 = 1_000_000;
 
@@ -20,6 +22,13 @@ impl Carry {
     /// What one more impression at `price` costs.
     pub fn impression(&mut self, price: Cpm) -> Micros {
         Micros(self.take(i128::from(price.0), PER_MILLE))
+    }
+
+    /// What one more showing at `price` costs that counts for several impressions, exactly as many
+    /// as were told. Its remainder is finer than that of an impression: the two are carried apart.
+    pub fn showing(&mut self, price: Cpm, multiplier: Multiplier) -> Micros {
+        let exact = i128::from(price.0) * i128::from(multiplier.millionths());
+        Micros(self.take(exact, PER_SHOWING))
     }
 
     /// The part of `amount` that belongs to a share of `share_ppm` millionths.
@@ -69,6 +78,33 @@ mod tests {
                 prices.iter().rev().map(|price| backwards.impression(Cpm(*price)).0).sum();
             prop_assert_eq!(total, again);
             prop_assert_eq!(carry, backwards);
+        }
+
+        #[test]
+        fn showings_cost_what_their_sum_says(
+            told in prop::collection::vec((0i64..50_000_000, 1i64..=10_000_000_000), 1..100),
+        ) {
+            let mut carry = Carry::default();
+            let mut total = 0;
+            let mut exact = 0i128;
+            for (price, millionths) in told {
+                let multiplier = Multiplier::new(millionths).unwrap();
+                let cost = carry.showing(Cpm(price), multiplier);
+                prop_assert!(cost >= Micros(0) && cost <= Cpm(price).most_for(multiplier));
+                total += cost.0;
+                exact += i128::from(price) * i128::from(millionths);
+            }
+            prop_assert!((i128::from(total) * 1_000_000_000 - exact).abs() <= 500_000_000);
+        }
+
+        #[test]
+        fn a_whole_multiplier_costs_as_much_as_that_many_impressions(
+            price in 0i64..50_000_000, n in 1i64..500,
+        ) {
+            let mut one_by_one = Carry::default();
+            let apart: i64 = (0..n).map(|_| one_by_one.impression(Cpm(price)).0).sum();
+            let at_once = Carry::default().showing(Cpm(price), Multiplier::new(n * 1_000_000).unwrap());
+            prop_assert_eq!(at_once, Micros(apart));
         }
 
         #[test]

@@ -1,8 +1,10 @@
 //! What happened: the events of the log, and what each does to the books.
 
 use crate::carry::Carry;
+use crate::conversion::Touch;
 use crate::currency::Currency;
-use crate::money::{Cpm, Micros};
+use crate::exposure::Exposure;
+use crate::money::{Cpm, Micros, Multiplier};
 use crate::posting::{Account, Entry, Posting, credit, debit};
 use crate::reservation::ReservationId;
 use crate::token::{Claims, Side};
@@ -51,6 +53,15 @@ impl Kind {
         }
     }
 
+    /// The other kind that says the same of an impression that we bought: that it was shown.
+    pub fn also_shows(self) -> Option<Kind> {
+        match self {
+            Kind::Bill => Some(Kind::Impression),
+            Kind::Impression => Some(Kind::Bill),
+            Kind::Sale | Kind::Win | Kind::Loss | Kind::View | Kind::Click => None,
+        }
+    }
+
     /// Whether the kind moves money, and on which side.
     pub fn charges(self) -> Option<Side> {
         match self {
@@ -92,6 +103,8 @@ pub struct Event {
     pub cpm: Cpm,
     /// Currency of the price.
     pub currency: Currency,
+    /// How many impressions it counts for.
+    pub multiplier: Multiplier,
     /// A sale's revenue share of the publisher, in millionths.
     pub share_ppm: i64,
     /// A loss's reason, as OpenRTB counts them.
@@ -100,6 +113,12 @@ pub struct Event {
     pub budgets: Vec<String>,
     /// The reservation that a bill settles: the epoch of the node and its place there.
     pub reservation: Option<(u32, ReservationId)>,
+    /// For whom and against what the impression counts.
+    pub exposure: Exposure,
+    /// Unix seconds until which its bid was held.
+    pub held_until: u32,
+    /// What it shows to somebody, for conversions; `None` where it shows nothing.
+    pub touch: Option<Touch>,
 }
 
 /// Claims whose currency is not a currency.
@@ -143,9 +162,48 @@ pub enum Fault {
     /// The exchange asks for more than was bid.
     #[error("the clearing price is above the bid")]
     AboveBid,
-    /// The notice's price cannot be decrypted or read.
-    #[error("the price cannot be read")]
-    Unreadable,
+    /// The notice has no price.
+    #[error("the price is missing")]
+    NoPrice,
+    /// The exchange left its macro in the notice.
+    #[error("the price is a macro that was not filled in")]
+    UnresolvedMacro,
+    /// The exchange audits the creative: there was no impression.
+    #[error("the price is an audit, not an impression")]
+    Audit,
+    /// The price is no decimal number.
+    #[error("the price is not a decimal number")]
+    NotANumber,
+    /// The price does not decrypt.
+    #[error("the price does not decrypt")]
+    Unsealed,
+    /// There is no key to decrypt the price with.
+    #[error("there is no key for the prices of this exchange")]
+    NoKey,
+    /// The price was sealed at another time than that of the bid.
+    #[error("the price was sealed at another time than that of the bid")]
+    Stale,
+    /// The notice counts more impressions than the request said, or no number of them.
+    #[error("the multiplier is none, or above that of the bid request")]
+    Multiplier,
+    /// The bid answered a test.
+    #[error("the bid answered a test request, which is never billed")]
+    Test,
+    /// The token is one of the other side of the trade.
+    #[error("the token belongs to the other side of the trade")]
+    OtherSide,
+    /// The text is no token.
+    #[error("the token is malformed")]
+    Malformed,
+    /// The token is signed with a key that this node does not have.
+    #[error("the token is signed with an unknown key")]
+    UnknownKey,
+    /// The token's signature is wrong.
+    #[error("the token is not authentic")]
+    Forged,
+    /// The token's time was over.
+    #[error("the token has expired")]
+    Expired,
     /// The notice names a seat that is not ours.
     #[error("the seat is unknown")]
     UnknownSeat,
@@ -158,13 +216,50 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// Every fault.
+    pub const ALL: [Fault; 20] = [
+        Fault::Negative,
+        Fault::TooHigh,
+        Fault::AboveBid,
+        Fault::NoPrice,
+        Fault::UnresolvedMacro,
+        Fault::Audit,
+        Fault::NotANumber,
+        Fault::Unsealed,
+        Fault::NoKey,
+        Fault::Stale,
+        Fault::Multiplier,
+        Fault::Test,
+        Fault::OtherSide,
+        Fault::Malformed,
+        Fault::UnknownKey,
+        Fault::Forged,
+        Fault::Expired,
+        Fault::UnknownSeat,
+        Fault::WrongCurrency,
+        Fault::Share,
+    ];
+
     /// The fault as a metric label and in the log.
     pub fn label(self) -> &'static str {
         match self {
             Fault::Negative => "negative",
-            Fault::TooHigh => "too_high",
+            Fault::TooHigh => "absurd",
             Fault::AboveBid => "above_bid",
-            Fault::Unreadable => "unreadable",
+            Fault::NoPrice => "no_price",
+            Fault::UnresolvedMacro => "unresolved_macro",
+            Fault::Audit => "audit",
+            Fault::NotANumber => "not_a_number",
+            Fault::Unsealed => "unsealed",
+            Fault::NoKey => "no_key",
+            Fault::Stale => "stale",
+            Fault::Multiplier => "multiplier",
+            Fault::Test => "test",
+            Fault::OtherSide => "other_side",
+            Fault::Malformed => "malformed",
+            Fault::UnknownKey => "unknown_key",
+            Fault::Forged => "forged",
+            Fault::Expired => "expired",
             Fault::UnknownSeat => "unknown_seat",
             Fault::WrongCurrency => "wrong_currency",
             Fault::Share => "share",
@@ -175,6 +270,9 @@ impl Fault {
 /// The highest price taken, a milliard per thousand: nine million impressions at that price still
 /// fit an account.
 pub const MAX_CPM: Cpm = Cpm(1_000_000_000_000_000);
+
+/// The highest cost of a showing: what an impression at [`MAX_CPM`] costs, about.
+const MAX_COST: i64 = MAX_CPM.0 / 1_000 + 2;
 
 /// Why an event was not written. The sender may try again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -215,11 +313,28 @@ impl Event {
             bid: Cpm(claims.cpm),
             cpm: Cpm(claims.cpm),
             currency: code.parse().map_err(|_| NoCurrency)?,
+            multiplier: claims.multiplier,
             share_ppm: 0,
             reason: 0,
             budgets: budgets.map(|key| key.to_string()).collect(),
             reservation: claims.reservation.map(reservation),
+            exposure: claims.exposure,
+            held_until: 0,
+            touch: None,
         })
+    }
+
+    /// The event with what it shows to the user of the claims: a click, or a view.
+    #[must_use]
+    pub fn touching(self, claims: &Claims<'_>, click: bool) -> Self {
+        Self {
+            touch: Some(Touch {
+                click,
+                user: claims.user,
+                campaign: claims.campaign.to_owned(),
+            }),
+            ..self
+        }
     }
 
     /// What is wrong with the event by itself. Only events about our own money are held to it: a
@@ -231,7 +346,7 @@ impl Event {
         }
         if self.cpm < Cpm(0) {
             Some(Fault::Negative)
-        } else if self.cpm > MAX_CPM {
+        } else if self.cpm > MAX_CPM || self.cpm.most_for(self.multiplier).0 > MAX_COST {
             Some(Fault::TooHigh)
         } else if self.cpm > self.bid {
             Some(Fault::AboveBid)
@@ -242,13 +357,26 @@ impl Event {
         }
     }
 
-    /// The key under which the price's remainder is carried: the same on both sides.
+    /// The key under which the price's remainder is carried: the same on both sides. Showings that
+    /// count for several impressions have one of their own, as their remainders are finer.
     pub fn carry_key(&self) -> String {
         let side = self.kind.charges().map_or("none", Side::label);
+        let showing = match self.multiplier {
+            Multiplier::ONE => "",
+            _ => "|showing",
+        };
         format!(
-            "{side}|{}|{}|{}|{}",
+            "{side}|{}|{}|{}|{}{showing}",
             self.exchange, self.seat, self.line_item, self.currency
         )
+    }
+
+    /// What the event costs, where it charges; `carry` is that of [`carry_key`](Self::carry_key).
+    pub fn cost(&self, carry: &mut Carry) -> Micros {
+        match self.multiplier {
+            Multiplier::ONE => carry.impression(self.cpm),
+            several => carry.showing(self.cpm, several),
+        }
     }
 
     /// The key under which the remainder of the publisher's share is carried. The share is part

@@ -9,12 +9,16 @@
 //! Everything here is sans-IO but `store/sqlite`, which opens a file, and `writer`, which runs
 //! the one thread that may wait for it.
 
+pub mod auction;
 pub mod budget;
 pub mod carry;
+pub mod conversion;
 pub mod currency;
 pub mod event;
+pub mod exposure;
 pub mod invariant;
 pub mod lease;
+pub mod letter;
 pub mod money;
 pub mod posting;
 pub mod reservation;
@@ -23,11 +27,15 @@ pub mod store;
 pub mod token;
 pub mod writer;
 
+pub use auction::{AuctionLog, AuctionRecord, BidRecord};
 pub use budget::{BudgetKey, Day, Draws};
 pub use carry::Carry;
+pub use conversion::{Conversion, Converted, Credit, Windows};
 pub use currency::{Currency, RateTable};
 pub use event::{Event, Outcome, Refusal};
+pub use exposure::{Exposure, Shown};
 pub use lease::{Book, BudgetPath, BudgetSlot};
-pub use money::{Cpm, Micros, MoneyError};
+pub use letter::DeadLetter;
+pub use money::{Cpm, Micros, MoneyError, Multiplier, NoMultiplier};
 pub use posting::Posting;
 pub use reservation::{Refused, ReservationId, Reservations};

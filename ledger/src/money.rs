@@ -7,6 +7,9 @@ use std::str::FromStr;
 /// Micros of one unit of a currency.
 pub const MICROS: i64 = 1_000_000;
 
+/// Micros per thousand, times millionths of an impression, in a micro of cost.
+const PER_SHOWING: i128 = 1_000_000_000;
+
 /// An amount: millionths of a currency's unit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Micros(pub i64);
@@ -20,7 +23,71 @@ impl Cpm {
     pub fn most_per_impression(self) -> Micros {
         Micros(self.0.div_ceil_1000() + 1)
     }
+
+    /// The most that one showing at this price can cost, whatever the carried remainder; the
+    /// most there is where no account could hold it.
+    pub fn most_for(self, multiplier: Multiplier) -> Micros {
+        if multiplier == Multiplier::ONE {
+            return self.most_per_impression();
+        }
+        let exact = i128::from(self.0) * i128::from(multiplier.0);
+        let cost = exact.div_euclid(PER_SHOWING) + 2;
+        Micros(i64::try_from(cost).unwrap_or(i64::MAX))
+    }
 }
+
+/// How many impressions one showing counts for, in millionths: one, but for screens that several
+/// people look at (out-of-home).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Multiplier(i64);
+
+impl Multiplier {
+    /// One showing is one impression.
+    pub const ONE: Multiplier = Multiplier(MICROS);
+    /// The most that is taken: ten thousand people before one screen.
+    pub const MOST: Multiplier = Multiplier(10_000 * MICROS);
+
+    /// A number of impressions in millionths; `None` where it is not above 0 and up to
+    /// [`MOST`](Self::MOST).
+    pub fn new(millionths: i64) -> Option<Self> {
+        (1..=Self::MOST.0)
+            .contains(&millionths)
+            .then_some(Self(millionths))
+    }
+
+    /// The impressions in millionths.
+    pub fn millionths(self) -> i64 {
+        self.0
+    }
+
+    /// The impressions as they are counted: whole ones, half to even, and at least one.
+    pub fn impressions(self) -> u64 {
+        let (whole, rest) = (self.0 / MICROS, self.0 % MICROS);
+        let up = rest > MICROS / 2 || (rest == MICROS / 2 && whole % 2 == 1);
+        (whole + i64::from(up)).max(1).unsigned_abs()
+    }
+}
+
+impl Default for Multiplier {
+    fn default() -> Self {
+        Self::ONE
+    }
+}
+
+impl FromStr for Multiplier {
+    type Err = NoMultiplier;
+
+    /// A decimal with at most six places.
+    fn from_str(text: &str) -> Result<Self, NoMultiplier> {
+        let millionths = parse_micros(text).map_err(|_| NoMultiplier)?;
+        Self::new(millionths).ok_or(NoMultiplier)
+    }
+}
+
+/// A text that is no multiplier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected a decimal above 0 and up to 10000 with at most six places")]
+pub struct NoMultiplier;
 
 trait DivCeil1000 {
     fn div_ceil_1000(self) -> i64;
@@ -188,6 +255,24 @@ mod tests {
             (i64::MIN, "-9223372036854.775808"),
         ] {
             assert_eq!(Micros(micros).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_multiplier_is_counted_in_whole_impressions() {
+        for (text, impressions) in [
+            ("1", 1),
+            ("0.000001", 1),
+            ("12.5", 12),
+            ("13.5", 14),
+            ("13.500001", 14),
+            ("10000", 10_000),
+        ] {
+            let multiplier: Multiplier = text.parse().unwrap();
+            assert_eq!(multiplier.impressions(), impressions, "{text}");
+        }
+        for text in ["0", "-1", "10000.000001", "1e3", "", "1.0000001", "NaN"] {
+            assert_eq!(text.parse::<Multiplier>(), Err(NoMultiplier), "{text}");
         }
     }
 

@@ -2,13 +2,19 @@
 
 mod sqlite;
 
+use crate::conversion::{Conversion, Credit};
 use crate::currency::Currency;
-use crate::event::{Event, Fault, Outcome};
+use crate::event::{Event, Outcome};
+use crate::exposure::Shown;
+use crate::letter::DeadLetter;
 use crate::money::Micros;
 use crate::posting::Account;
 use crate::statement::{Balances, Books, Irreconcilable, Month, Period, Statement};
 
-pub use sqlite::{Clock, Closing, Correction, MonthStatement, NewAdjustment, SqliteStore};
+pub use sqlite::{
+    AuctionFile, Clock, Closing, Correction, LoggedAuction, MOST_LETTERS, MonthStatement,
+    NewAdjustment, Party, Pruned, Refused, SqliteStore, Tally, loss_reason,
+};
 
 /// Where the money of a bill comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -205,12 +211,40 @@ pub trait Store {
         funding: &mut dyn FnMut(&Event, Micros) -> Funding,
     ) -> Result<Vec<Outcome>, StoreError>;
 
-    /// Notes that an event was refused and why, each reason once; nothing is charged, and the
-    /// event may still come rightly. [`Outcome::Duplicate`] where it was already written.
+    /// The impressions that became durable since this was last asked, each bid's once.
+    fn shown(&mut self) -> Vec<Shown>;
+
+    /// Visits the impressions of the events after `seq`, as far as they were not forgotten.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn shown_after(&self, seq: i64, visit: &mut dyn FnMut(Shown)) -> Result<(), StoreError>;
+
+    /// Forgets whose impressions the events up to `seq` were; the events stay.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing is then forgotten.
+    fn forget_shown(&mut self, seq: i64) -> Result<(), StoreError>;
+
+    /// Keeps refused notices, each fault once for a bid; nothing is charged, and the events may
+    /// still come rightly. [`Outcome::Duplicate`] for one that was already written.
     ///
     /// # Errors
     /// [`StoreError`]; nothing is then written.
-    fn refuse(&mut self, event: &Event, fault: Fault) -> Result<Outcome, StoreError>;
+    fn refuse(&mut self, letters: &[DeadLetter]) -> Result<Vec<Outcome>, StoreError>;
+
+    /// Notes what became of letters, by their numbers, that were judged again at `now_ms` (unix
+    /// milliseconds).
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing is then written.
+    fn replayed(&mut self, done: &[(i64, &'static str)], now_ms: i64) -> Result<(), StoreError>;
+
+    /// Counts conversions, each order once, and credits them.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing is then written.
+    fn convert(&mut self, conversions: &[Conversion]) -> Result<Vec<Credit>, StoreError>;
 
     /// How many refusals were noted, by the label of their fault.
     ///

@@ -10,6 +10,8 @@ mod wire;
 
 use self::wire::{Payload, Reader};
 use crate::budget::{Day, Draws};
+use crate::exposure::Exposure;
+use crate::money::Multiplier;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
@@ -19,7 +21,7 @@ use xxhash_rust::xxh3::Xxh3;
 /// The most bytes of token text that are looked at; longer ones are refused unread.
 pub const MAX_TEXT: usize = 6 * 1024;
 
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 const SIGNATURE: usize = 16;
 
 /// What a token may be used for. Each purpose has signatures of its own.
@@ -31,6 +33,8 @@ pub enum Purpose {
     Impression,
     /// Clicks, with the landing page inside.
     Click,
+    /// Conversions, from the advertiser's page.
+    Conversion,
 }
 
 /// Which side of the trade issued a token or records an event.
@@ -76,14 +80,18 @@ pub struct Claims<'a> {
     /// Micros per thousand impressions: the bid for the bidder, the clearing price for the
     /// exchange.
     pub cpm: i64,
+    /// How many impressions one showing counts for, as the request said.
+    pub multiplier: Multiplier,
     /// Currency of `cpm`, three capital letters.
     pub currency: [u8; 3],
     /// The day of the advertiser's calendar on which the bid was made.
     pub day: Day,
     /// The budgets that the bid draws on; none on the exchange's side.
     pub draws: Draws,
-    /// Key of the user for frequency counting, 0 where there is none.
+    /// Key of the user, 0 where there is none.
     pub user: u64,
+    /// For whom and against what the impression counts; of nobody on the exchange's side.
+    pub exposure: Exposure,
     /// The terms of the sale; the default on the bidder's side, whose tokens do not carry them.
     pub sale: Sale,
     /// The ad exchange.
@@ -234,21 +242,27 @@ impl Signer {
         now: u32,
         buffer: &'a mut Vec<u8>,
     ) -> Result<Claims<'a>, Rejected> {
-        if text.len() > MAX_TEXT {
-            return Err(Rejected::Malformed);
+        let claims = self.authenticate(purpose, text, buffer)?;
+        if claims.expires_at < now {
+            Err(Rejected::Expired)
+        } else {
+            Ok(claims)
         }
-        buffer.clear();
-        URL_SAFE_NO_PAD
-            .decode_vec(text, buffer)
-            .map_err(|_| Rejected::Malformed)?;
-        let split = buffer
-            .len()
-            .checked_sub(SIGNATURE)
-            .ok_or(Rejected::Malformed)?;
-        let (payload, given) = buffer.split_at(split);
-        let [VERSION, id, ..] = payload else {
-            return Err(Rejected::Malformed);
-        };
+    }
+
+    /// Reads a token into `buffer`, refusing one that is not ours or not for `purpose`, whatever
+    /// its time.
+    ///
+    /// # Errors
+    /// Why the token is refused.
+    pub fn authenticate<'a>(
+        &self,
+        purpose: Purpose,
+        text: &str,
+        buffer: &'a mut Vec<u8>,
+    ) -> Result<Claims<'a>, Rejected> {
+        let (payload, given) = parts(text, buffer)?;
+        let id = &payload[1];
         let (_, mac) = self
             .keys
             .iter()
@@ -260,12 +274,35 @@ impl Signer {
         expected
             .verify_truncated_left(given)
             .map_err(|_| Rejected::Forged)?;
-        let claims = Reader(&payload[2..]).claims().ok_or(Rejected::Malformed)?;
-        if claims.expires_at < now {
-            Err(Rejected::Expired)
-        } else {
-            Ok(claims)
-        }
+        Reader(&payload[2..]).claims().ok_or(Rejected::Malformed)
+    }
+}
+
+/// Reads a token that was verified before and kept since, whatever key signed it.
+///
+/// # Errors
+/// [`Rejected::Malformed`].
+pub fn reread<'a>(text: &str, buffer: &'a mut Vec<u8>) -> Result<Claims<'a>, Rejected> {
+    let (payload, _) = parts(text, buffer)?;
+    Reader(&payload[2..]).claims().ok_or(Rejected::Malformed)
+}
+
+/// Payload, of two bytes or more, and signature.
+fn parts<'a>(text: &str, buffer: &'a mut Vec<u8>) -> Result<(&'a [u8], &'a [u8]), Rejected> {
+    if text.len() > MAX_TEXT {
+        return Err(Rejected::Malformed);
+    }
+    buffer.clear();
+    URL_SAFE_NO_PAD
+        .decode_vec(text, buffer)
+        .map_err(|_| Rejected::Malformed)?;
+    let split = buffer
+        .len()
+        .checked_sub(SIGNATURE)
+        .ok_or(Rejected::Malformed)?;
+    match buffer.split_at(split) {
+        (payload @ [VERSION, _, ..], given) => Ok((payload, given)),
+        _ => Err(Rejected::Malformed),
     }
 }
 
@@ -305,178 +342,4 @@ fn encode(bytes: &[u8], out: &mut Vec<u8>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn claims() -> Claims<'static> {
-        Claims {
-            side: Side::Bidder,
-            expires_at: 1_000,
-            key: idempotency_key(Side::Bidder, "demo", "a", "1", "b"),
-            reservation: Some((1, 2, 3)),
-            cpm: 2_500_000,
-            currency: *b"EUR",
-            day: Day(20_781),
-            draws: Draws {
-                line_item: true,
-                campaign: true,
-                ..Draws::default()
-            },
-            user: 7,
-            sale: Sale::default(),
-            exchange: "demo",
-            seat: "acme",
-            advertiser: "adv_acme",
-            campaign: "cmp_1",
-            auction: "a",
-            imp: "1",
-            bid: "b",
-            line_item: "li_1",
-            creative: "cr_1",
-            publisher: "pub_1",
-            placement: "",
-            partner: "",
-            url: "https://acme.example/?q=é",
-        }
-    }
-
-    fn signed(signer: &Signer, purpose: Purpose, claims: &Claims<'_>) -> String {
-        let mut out = Vec::new();
-        signer.sign(purpose, claims, &mut out);
-        String::from_utf8(out).unwrap()
-    }
-
-    #[test]
-    fn a_token_carries_its_claims() {
-        let signer = Signer::new(&[(1, [9; 32])]);
-        let text = signed(&signer, Purpose::Notice, &claims());
-        let mut buffer = Vec::new();
-        assert_eq!(
-            signer.verify(Purpose::Notice, &text, 999, &mut buffer),
-            Ok(claims())
-        );
-        let long = "x".repeat(2_000);
-        let with_long_url = Claims {
-            url: &long,
-            reservation: None,
-            ..claims()
-        };
-        let text = signed(&signer, Purpose::Click, &with_long_url);
-        assert_eq!(
-            signer.verify(Purpose::Click, &text, 0, &mut buffer),
-            Ok(with_long_url)
-        );
-    }
-
-    #[test]
-    fn a_sale_carries_its_terms() {
-        let signer = Signer::new(&[(1, [9; 32])]);
-        let sold = Claims {
-            side: Side::Exchange,
-            sale: Sale {
-                share_ppm: 850_000,
-                allow_private: true,
-            },
-            ..claims()
-        };
-        let text = signed(&signer, Purpose::Impression, &sold);
-        let mut buffer = Vec::new();
-        assert_eq!(
-            signer.verify(Purpose::Impression, &text, 0, &mut buffer),
-            Ok(sold)
-        );
-    }
-
-    #[test]
-    fn a_token_serves_its_purpose_only_and_in_its_time() {
-        let signer = Signer::new(&[(1, [9; 32])]);
-        let text = signed(&signer, Purpose::Impression, &claims());
-        let mut buffer = Vec::new();
-        let at = |purpose, now, buffer: &mut Vec<u8>| {
-            signer
-                .verify(purpose, &text, now, buffer)
-                .map(|claims| claims.cpm)
-        };
-        assert_eq!(at(Purpose::Impression, 1_000, &mut buffer), Ok(2_500_000));
-        assert_eq!(
-            at(Purpose::Impression, 1_001, &mut buffer),
-            Err(Rejected::Expired)
-        );
-        assert_eq!(at(Purpose::Notice, 0, &mut buffer), Err(Rejected::Forged));
-        assert_eq!(at(Purpose::Click, 0, &mut buffer), Err(Rejected::Forged));
-    }
-
-    #[test]
-    fn every_flipped_bit_and_every_truncation_is_refused() {
-        let signer = Signer::new(&[(1, [9; 32])]);
-        let text = signed(&signer, Purpose::Notice, &claims());
-        let bytes = URL_SAFE_NO_PAD.decode(&text).unwrap();
-        let mut buffer = Vec::new();
-        for bit in 0..bytes.len() * 8 {
-            let mut altered = bytes.clone();
-            altered[bit / 8] ^= 1 << (bit % 8);
-            let altered = URL_SAFE_NO_PAD.encode(altered);
-            assert!(
-                signer
-                    .verify(Purpose::Notice, &altered, 0, &mut buffer)
-                    .is_err(),
-                "{bit}"
-            );
-        }
-        for end in 0..text.len() {
-            assert!(
-                signer
-                    .verify(Purpose::Notice, &text[..end], 0, &mut buffer)
-                    .is_err()
-            );
-        }
-    }
-
-    #[test]
-    fn a_draft_signs_what_a_whole_token_would() {
-        let signer = Signer::new(&[(1, [9; 32])]);
-        // Every remainder of three, and payloads that do not fit on the stack.
-        for length in [0, 1, 2, 3, 600, 601, 602] {
-            let auction = "x".repeat(length);
-            let claims = Claims {
-                auction: &auction,
-                ..claims()
-            };
-            let draft = signer.draft(&claims);
-            for (purpose, url) in [
-                (Purpose::Notice, ""),
-                (Purpose::Click, "https://a.example/"),
-            ] {
-                let mut text = Vec::new();
-                draft.sign(purpose, url, &mut text);
-                let text = String::from_utf8(text).unwrap();
-                assert_eq!(text, signed(&signer, purpose, &Claims { url, ..claims }));
-                let mut buffer = Vec::new();
-                let read = signer.verify(purpose, &text, 0, &mut buffer);
-                assert_eq!(read, Ok(Claims { url, ..claims }));
-            }
-        }
-    }
-
-    #[test]
-    fn keys_rotate() {
-        let old = Signer::new(&[(1, [1; 32])]);
-        let both = Signer::new(&[(2, [2; 32]), (1, [1; 32])]);
-        let new = Signer::new(&[(2, [2; 32])]);
-        let text = signed(&old, Purpose::Notice, &claims());
-        let mut buffer = Vec::new();
-        assert!(both.verify(Purpose::Notice, &text, 0, &mut buffer).is_ok());
-        assert_eq!(
-            new.verify(Purpose::Notice, &text, 0, &mut buffer),
-            Err(Rejected::UnknownKey)
-        );
-        let text = signed(&both, Purpose::Notice, &claims());
-        assert!(new.verify(Purpose::Notice, &text, 0, &mut buffer).is_ok());
-    }
-
-    #[test]
-    fn ids_do_not_run_together() {
-        let key = |auction, imp| idempotency_key(Side::Bidder, "x", auction, imp, "b");
-        assert_ne!(key("ab", "c"), key("a", "bc"));
-    }
-}
+mod tests;

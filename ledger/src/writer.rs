@@ -5,11 +5,14 @@
 //! writer refuses everything until the books are opened again: what the database holds is then
 //! unknown, and a retry as if nothing had happened could charge twice. Whatever happens to the thread, every event is answered.
 
-use crate::event::{Event, Fault, Outcome, Refusal};
+use crate::conversion::{Conversion, Credit};
+use crate::event::{Event, Outcome, Refusal};
+use crate::exposure::Shown;
 use crate::lease::Book;
+use crate::letter::DeadLetter;
 use crate::money::Micros;
 use crate::reservation::Reservations;
-use crate::store::{Funding, Store};
+use crate::store::{Funding, Store, StoreError};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,13 +24,20 @@ use std::time::Duration;
 const BATCH: usize = 2048;
 
 /// Told what became of an event, after it is durable.
-pub type Reply = Box<dyn FnOnce(Result<Outcome, Refusal>) + Send>;
+pub type Reply = Told<Outcome>;
+/// Told of each impression once it is durable, before its sender is.
+pub type Audience = Box<dyn FnMut(&Shown) + Send>;
+/// Told what became of a conversion, after it is durable.
+pub type Credited = Told<Credit>;
+/// Told what became of something that was to be written.
+pub type Told<T> = Box<dyn FnOnce(Result<T, Refusal>) + Send>;
 /// Work on the store between batches.
 pub type Work = Box<dyn FnOnce(&mut dyn Store) + Send>;
 
 enum Command {
-    Record(Box<Event>, Pending),
-    Refuse(Box<Event>, Fault, Pending),
+    Record(Box<Event>, Pending<Outcome>),
+    Refuse(Box<DeadLetter>, Pending<Outcome>),
+    Convert(Box<Conversion>, Pending<Credit>),
     Work(Work),
     Reopen(Box<Run>),
     Stop,
@@ -41,14 +51,14 @@ struct Run {
 }
 
 /// An answer that is owed. One that is dropped, with the queue or by a panic, answers too.
-struct Pending(Option<Reply>);
+struct Pending<T>(Option<Told<T>>);
 
-impl Pending {
-    fn answer(mut self, result: Result<Outcome, Refusal>) {
+impl<T> Pending<T> {
+    fn answer(mut self, result: Result<T, Refusal>) {
         self.give(result);
     }
 
-    fn give(&mut self, result: Result<Outcome, Refusal>) {
+    fn give(&mut self, result: Result<T, Refusal>) {
         if let Some(reply) = self.0.take() {
             // A sender that panics has itself to blame; the ledger goes on for the others.
             let _ = catch_unwind(AssertUnwindSafe(|| reply(result)));
@@ -56,7 +66,7 @@ impl Pending {
     }
 }
 
-impl Drop for Pending {
+impl<T> Drop for Pending<T> {
     fn drop(&mut self) {
         self.give(Err(Refusal::Stopped));
     }
@@ -71,6 +81,7 @@ pub struct Writer {
 
 impl Writer {
     /// Starts the writer's thread over `store`. A batch waits up to `window` for company.
+    /// `audience` hears of every impression that somebody counts.
     ///
     /// # Panics
     /// Where the system cannot start a thread.
@@ -78,6 +89,7 @@ impl Writer {
         store: Box<dyn Store + Send>,
         book: Arc<Book>,
         reservations: Arc<Reservations>,
+        audience: Audience,
         capacity: usize,
         window: Duration,
     ) -> (Self, JoinHandle<()>) {
@@ -89,6 +101,7 @@ impl Writer {
                 book,
                 reservations,
             },
+            audience,
             healthy: Arc::clone(&healthy),
             window,
         };
@@ -104,14 +117,15 @@ impl Writer {
         self.enqueue(Command::Record(Box::new(event), Pending(Some(reply))));
     }
 
-    /// Hands over an event that the sender found to be wrong: its reason is noted and nothing is
-    /// charged. `reply` is called after the commit, or at once with a refusal.
-    pub fn refuse(&self, event: Event, fault: Fault, reply: Reply) {
-        self.enqueue(Command::Refuse(
-            Box::new(event),
-            fault,
-            Pending(Some(reply)),
-        ));
+    /// Hands over a notice that was refused: it is kept and nothing is charged. `reply` is called
+    /// after the commit, or at once with a refusal.
+    pub fn refuse(&self, letter: DeadLetter, reply: Reply) {
+        self.enqueue(Command::Refuse(Box::new(letter), Pending(Some(reply))));
+    }
+
+    /// Hands a conversion over; `reply` is called after the commit, or at once with a refusal.
+    pub fn convert(&self, conversion: Conversion, reply: Credited) {
+        self.enqueue(Command::Convert(Box::new(conversion), Pending(Some(reply))));
     }
 
     /// Queues an event or answers it at once. Never waits.
@@ -122,9 +136,10 @@ impl Writer {
             Err(TrySendError::Disconnected(command)) => (command, Refusal::Stopped),
         };
         match command {
-            Command::Record(_, pending) | Command::Refuse(_, _, pending) => {
+            Command::Record(_, pending) | Command::Refuse(_, pending) => {
                 pending.answer(Err(refusal));
             }
+            Command::Convert(_, pending) => pending.answer(Err(refusal)),
             Command::Work(_) | Command::Reopen(_) | Command::Stop => {}
         }
     }
@@ -181,21 +196,9 @@ impl Writer {
     }
 }
 
-/// A refusal is rare and needs no batch. Where it cannot be noted the writer stops, as it does
-/// for any write that fails.
-fn refusing(event: Box<Event>, fault: Fault, pending: Pending, healthy: Arc<AtomicBool>) -> Work {
-    Box::new(move |store| {
-        let noted = catch_unwind(AssertUnwindSafe(|| store.refuse(&event, fault)));
-        let failed = !noted.as_ref().is_ok_and(Result::is_ok);
-        if failed {
-            healthy.store(false, Ordering::Release);
-        }
-        pending.answer(noted.ok().and_then(Result::ok).ok_or(Refusal::Stopped));
-    })
-}
-
 struct State {
     run: Run,
+    audience: Audience,
     healthy: Arc<AtomicBool>,
     window: Duration,
 }
@@ -204,6 +207,8 @@ impl State {
     fn work(&mut self, commands: &Receiver<Command>) {
         let mut events = Vec::new();
         let mut replies = Vec::new();
+        let mut letters = (Vec::new(), Vec::new());
+        let mut conversions = (Vec::new(), Vec::new());
         while let Ok(first) = commands.recv() {
             let mut next = Some(first);
             let mut stop = false;
@@ -215,19 +220,27 @@ impl State {
                         events.push(*event);
                         replies.push(reply);
                     }
-                    Command::Refuse(event, fault, pending) => {
-                        let healthy = Arc::clone(&self.healthy);
-                        work = Some(refusing(event, fault, pending, healthy));
+                    Command::Refuse(letter, reply) => {
+                        letters.0.push(*letter);
+                        letters.1.push(reply);
+                    }
+                    Command::Convert(conversion, reply) => {
+                        conversions.0.push(*conversion);
+                        conversions.1.push(reply);
                     }
                     Command::Work(job) => work = Some(job),
                     Command::Reopen(run) => reopened = Some(run),
                     Command::Stop => stop = true,
                 }
-                if work.is_some() || reopened.is_some() || stop || events.len() >= BATCH {
+                if work.is_some() || reopened.is_some() || stop {
+                    break;
+                }
+                let gathered = events.len() + letters.0.len() + conversions.0.len();
+                if gathered >= BATCH {
                     break;
                 }
                 // The first event waits for company once; the others take what is there.
-                let patience = if events.len() == 1 {
+                let patience = if gathered == 1 {
                     self.window
                 } else {
                     Duration::ZERO
@@ -235,6 +248,8 @@ impl State {
                 next = commands.recv_timeout(patience).ok();
             }
             self.commit(&mut events, &mut replies);
+            self.write(&mut letters, |store, letters| store.refuse(letters));
+            self.write(&mut conversions, |store, all| store.convert(all));
             if let Some(work) = work.filter(|_| self.healthy.load(Ordering::Acquire)) {
                 work(self.run.store.as_mut());
             }
@@ -248,14 +263,43 @@ impl State {
         }
     }
 
-    fn commit(&mut self, events: &mut Vec<Event>, replies: &mut Vec<Pending>) {
+    fn commit(&mut self, events: &mut Vec<Event>, replies: &mut Vec<Pending<Outcome>>) {
         if events.is_empty() {
             return;
         }
         let results = self.apply(events);
         events.clear();
+        for shown in self.run.store.shown() {
+            (self.audience)(&shown);
+        }
         for (pending, result) in replies.drain(..).zip(results) {
             pending.answer(result);
+        }
+    }
+
+    /// Writes a batch of its own. Where that fails the writer stops, as it does for any write that
+    /// fails.
+    fn write<I, O>(
+        &mut self,
+        (items, replies): &mut (Vec<I>, Vec<Pending<O>>),
+        work: impl FnOnce(&mut dyn Store, &[I]) -> Result<Vec<O>, StoreError>,
+    ) {
+        if items.is_empty() {
+            return;
+        }
+        let mut written = None;
+        if self.healthy.load(Ordering::Acquire) {
+            let store = self.run.store.as_mut();
+            let done = catch_unwind(AssertUnwindSafe(|| work(store, items)));
+            written = done.ok().and_then(Result::ok);
+            if written.is_none() {
+                self.healthy.store(false, Ordering::Release);
+            }
+        }
+        items.clear();
+        let mut written = written.unwrap_or_default().into_iter();
+        for pending in replies.drain(..) {
+            pending.answer(written.next().ok_or(Refusal::Stopped));
         }
     }
 

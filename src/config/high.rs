@@ -1,6 +1,7 @@
 //! Typed settings from checked values.
 
 use super::low::Values;
+use bidder::frequency::Identity;
 use ledger::{Currency, Micros};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -26,6 +27,11 @@ pub struct Settings {
     pub storage: PathBuf,
     pub commit_window: Duration,
     pub storage_queue: usize,
+    pub log_auctions: bool,
+    pub log_sample_ppm: u32,
+    pub log_queue: usize,
+    pub log_auction_days: u32,
+    pub log_event_months: u32,
     pub token_key_file: Option<PathBuf>,
     pub tracking_seconds: u32,
     pub audience_file: Option<PathBuf>,
@@ -50,7 +56,9 @@ pub struct Settings {
     pub notices_kept: usize,
     pub reservations: usize,
     pub price_keys: Option<PathBuf>,
-    pub frequency_entries: usize,
+    pub frequency_users: usize,
+    pub frequency_save: Duration,
+    pub identity: Identity,
     pub min_slice: Micros,
     pub lease_share_percent: i64,
     pub currency_base: Currency,
@@ -88,6 +96,11 @@ impl Settings {
             storage: PathBuf::from(values.text("storage.path")),
             commit_window: values.millis("storage.commit_window_ms"),
             storage_queue: values.parse("storage.queue"),
+            log_auctions: values.parse("log.auctions"),
+            log_sample_ppm: values.parse("log.sample_ppm"),
+            log_queue: values.parse("log.queue"),
+            log_auction_days: values.parse("log.auction_days"),
+            log_event_months: values.parse("log.event_months"),
             token_key_file: values.path("tokens.key_file"),
             tracking_seconds: values.parse::<u32>("tokens.tracking_hours") * 3600,
             audience_file: values.path("audience.file"),
@@ -115,7 +128,13 @@ impl Settings {
             notices_kept: values.parse("notices.kept"),
             reservations: values.parse("bidder.reservations"),
             price_keys: values.path("bidder.price_keys"),
-            frequency_entries: values.parse("bidder.frequency_entries"),
+            frequency_users: values.parse("bidder.frequency_users"),
+            frequency_save: Duration::from_secs(values.parse("bidder.frequency_save_s")),
+            identity: Identity {
+                order: values.list("bidder.user_ids"),
+                unified: values.list("bidder.unified_sources"),
+                households: values.list("bidder.household_sources"),
+            },
             min_slice: values.parse("bidder.min_slice"),
             lease_share_percent: values.parse("bidder.lease_share_percent"),
             currency_base: values.parse("currency.base"),
@@ -148,6 +167,13 @@ impl Checked<'_> {
     fn path(&self, key: &str) -> Option<PathBuf> {
         let text = &self.0[key];
         (!text.is_empty()).then(|| PathBuf::from(text))
+    }
+
+    /// The words of a list.
+    fn list<T: std::str::FromStr>(&self, key: &str) -> Vec<T> {
+        let words = self.0[key].split(',').map(str::trim);
+        let given = words.filter(|word| !word.is_empty());
+        given.filter_map(|word| word.parse().ok()).collect()
     }
 
     fn rates(&self, key: &str) -> Vec<(Currency, String)> {

@@ -98,6 +98,36 @@ pub(super) const KEYS: &[Key] = &[
         "Most events that wait for the writer; beyond it notices get 503.",
     ),
     key(
+        "log.auctions",
+        Kind::Bool,
+        "true",
+        "Whether auctions are logged: all that sold, others by the rate below.",
+    ),
+    key(
+        "log.sample_ppm",
+        Kind::Integer(0, 1_000_000),
+        "10000",
+        "How many of a million auctions that sold nothing are logged.",
+    ),
+    key(
+        "log.queue",
+        Kind::Integer(16, 1_000_000),
+        "8192",
+        "Most auctions that wait to be logged; beyond it they are dropped and counted.",
+    ),
+    key(
+        "log.auction_days",
+        Kind::Integer(0, 3_650),
+        "30",
+        "Days for which logged auctions are kept; 0 keeps them for ever.",
+    ),
+    key(
+        "log.event_months",
+        Kind::Integer(0, 240),
+        "0",
+        "Closed months whose events are kept, at least 4; 0 keeps all. Events of months that were not closed are never deleted.",
+    ),
+    key(
         "tokens.key_file",
         Kind::Path,
         "",
@@ -248,10 +278,34 @@ pub(super) const KEYS: &[Key] = &[
         "Directory with a file ID.keys for each exchange that seals its prices: encryption key, then integrity key, each a line of URL-safe base64.",
     ),
     key(
-        "bidder.frequency_entries",
+        "bidder.frequency_users",
         Kind::Integer(1_024, 1_000_000_000),
         "4194304",
-        "Most (user, line item) pairs counted for frequency caps; beyond it capped line items do not bid.",
+        "Most users and households counted for frequency caps, at 47 to 94 bytes each with up to three counters; beyond it capped line items do not bid for new ones.",
+    ),
+    key(
+        "bidder.frequency_save_s",
+        Kind::Integer(1, 3_600),
+        "60",
+        "Seconds between two saves of the frequency counts; impressions in between are counted again from the ledger.",
+    ),
+    key(
+        "bidder.user_ids",
+        Kind::UserIds,
+        "unified,eid,buyeruid,ifa,user_id",
+        "By which id a user is counted: the first of these that a request has.",
+    ),
+    key(
+        "bidder.unified_sources",
+        Kind::Text,
+        "",
+        "Sources of extended ids (user.eids) that are called unified, the best first, such as \"id.example,other.example\".",
+    ),
+    key(
+        "bidder.household_sources",
+        Kind::Text,
+        "",
+        "Sources of extended ids (user.eids) that stand for a household and never for a user.",
     ),
     key(
         "bidder.min_slice",

@@ -1,8 +1,10 @@
 //! Text to a flat table of checked values, with every fault at once.
 
 use super::keys::KEYS;
+use bidder::frequency::Source;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
+use std::str::FromStr;
 use toml::de::{DeTable, DeValue};
 
 /// What a value may be.
@@ -26,6 +28,8 @@ pub enum Kind {
     Currency,
     /// `CUR=decimal` pairs, separated by commas.
     Rates,
+    /// Kinds of user ids, separated by commas.
+    UserIds,
 }
 
 /// A key of the configuration.
@@ -229,6 +233,17 @@ fn check(kind: Kind, value: &str) -> Result<(), String> {
                 });
             allowed(fine, "pairs such as USD=1.09,GBP=0.85")
         }
+        Kind::UserIds => {
+            let kinds: Vec<_> = value
+                .split(',')
+                .map(str::trim)
+                .map(Source::from_str)
+                .collect();
+            let twice = |(at, kind)| kinds[..at].contains(kind);
+            let fine = kinds.iter().all(Result::is_ok) && !kinds.iter().enumerate().any(twice);
+            let words = Source::ALL.map(Source::word).join(", ");
+            allowed(fine, &format!("each once of {words}"))
+        }
     }
 }
 
@@ -284,7 +299,8 @@ pub fn example() -> String {
             | Kind::Url
             | Kind::Money
             | Kind::Currency
-            | Kind::Rates => format!("{:?}", key.default),
+            | Kind::Rates
+            | Kind::UserIds => format!("{:?}", key.default),
         };
         let _ = write!(out, "# {}\n{name} = {bare}\n", key.doc);
     }

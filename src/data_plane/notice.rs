@@ -3,18 +3,19 @@
 
 use super::worker::Worker;
 use crate::clock;
+use crate::dead_letters;
 use crate::http::{self, Answer, Problem};
 use crate::node::Node;
 use crate::purse::Purse;
-use audience::UserKey;
-use bidder::catalog::line_item_key;
+use crate::snapshot::Snapshot;
+use bidder::Exchange;
+use bidder::exchange::Billable;
 use bidder::notice::{self, Fields, Notice};
-use bidder::{Exchange, FrequencyCaps};
 use hyper::body::Incoming;
 use hyper::{Request, StatusCode};
-use ledger::event;
-use ledger::token::{Claims, Purpose};
-use ledger::{Currency, Event, Outcome, ReservationId};
+use ledger::event::{self, Fault};
+use ledger::token::{Claims, Purpose, Rejected};
+use ledger::{Currency, DeadLetter, Event, Micros, Outcome, ReservationId};
 use std::borrow::Cow;
 
 /// The kind of notice with the given last part of the path.
@@ -38,16 +39,83 @@ pub(super) async fn answer(
 ) -> Result<Answer, Problem> {
     let token = super::token(request)?;
     let mut buffer = Vec::new();
-    let claims = super::verify(worker, Purpose::Notice, &token, &mut buffer)?;
-    let query = request.uri().query().unwrap_or_default();
-    let [price, currency, reason] = ["p", "c", "r"].map(|name| http::query(query, name));
-    let fields = Fields {
-        price: price.as_deref(),
-        currency: currency.as_deref(),
-        reason: reason.as_deref(),
-    };
-    settle(worker, kind, &claims, fields).await?;
+    let claims = verify(
+        worker,
+        kind,
+        Purpose::Notice,
+        (&token, request),
+        &mut buffer,
+    )?;
+    let texts = Texts::read(request.uri().query().unwrap_or_default());
+    settle(worker, kind, &claims, texts.fields(), told(request)).await?;
     Ok(http::uncached(http::empty(StatusCode::OK)))
+}
+
+/// What stands in the query of a notice.
+pub(crate) struct Texts<'q>([Option<Cow<'q, str>>; 5]);
+
+impl<'q> Texts<'q> {
+    pub(crate) fn read(query: &'q str) -> Self {
+        Self(["p", "c", "r", "s", "q"].map(|name| http::query(query, name)))
+    }
+
+    pub(crate) fn fields(&self) -> Fields<'_> {
+        let [price, currency, reason, seat, multiplier] = self.0.each_ref().map(Option::as_deref);
+        Fields {
+            price,
+            currency,
+            reason,
+            seat,
+            multiplier,
+        }
+    }
+}
+
+/// The notice as it came.
+pub(super) fn told(request: &Request<Incoming>) -> &str {
+    request
+        .uri()
+        .path_and_query()
+        .map_or("", |told| told.as_str())
+}
+
+/// Reads the token of a notice. One that is not ours, or past its time, leaves a dead letter: when
+/// a key was lost or a clock was wrong, what it cost can be seen and made good.
+///
+/// # Errors
+/// `4xx` where the token is refused.
+pub(super) fn verify<'b>(
+    worker: &Worker,
+    notice: Notice,
+    purpose: Purpose,
+    (token, request): (&str, &Request<Incoming>),
+    buffer: &'b mut Vec<u8>,
+) -> Result<Claims<'b>, Problem> {
+    let (node, now_ms) = (&worker.node, clock::unix_ms());
+    let rejected = match node.signer.authenticate(purpose, token, buffer) {
+        Ok(claims) if claims.expires_at >= clock::unix_s() => return Ok(claims),
+        Ok(claims) => {
+            let kind = notice.kind(exchange(&node.snapshot.load(), &claims).billable);
+            if let Ok(event) = Event::of(kind, &claims, now_ms) {
+                let letter = DeadLetter::of(&event, Fault::Expired, told(request));
+                dead_letters::keep(node, letter);
+            }
+            Rejected::Expired
+        }
+        Err(rejected) => {
+            let fault = match rejected {
+                Rejected::Malformed => Fault::Malformed,
+                Rejected::UnknownKey => Fault::UnknownKey,
+                Rejected::Forged => Fault::Forged,
+                Rejected::Expired => Fault::Expired,
+            };
+            let kind = notice.kind(Billable::default());
+            let letter = DeadLetter::stray(kind, fault, now_ms, told(request));
+            dead_letters::keep(node, letter);
+            rejected
+        }
+    };
+    Err(super::refused_token(worker, rejected))
 }
 
 /// Writes what was told about a bid of ours, and does to its reservation and to the user's
@@ -57,75 +125,102 @@ pub(super) async fn answer(
 /// As [`answer`].
 pub(super) async fn settle(
     worker: &Worker,
-    told: Notice,
+    notice: Notice,
     claims: &Claims<'_>,
     fields: Fields<'_>,
+    text: &str,
 ) -> Result<(), Problem> {
-    let now_ms = clock::unix_ms();
-    let (event, expires_at) = {
-        let snapshot = worker.node.snapshot.load();
-        // One that is no longer known is billed by what the specification says.
-        let known = snapshot.exchanges.get(claims.exchange);
-        let exchange = known.map_or_else(
-            || Cow::Owned(Exchange::new(claims.exchange, Currency(claims.currency))),
-            Cow::Borrowed,
-        );
-        let exchange = &*exchange;
-        let event = notice::event(told, exchange, claims, fields, now_ms)
-            .map_err(|why| refused(worker, told.kind(exchange.billable), claims, why))?;
-        (event, exchange.reservation_expiry(claims))
-    };
-    let (kind, price) = (event.kind, event.cpm.most_per_impression());
+    let node = &worker.node;
+    let judged = judge(node, notice, claims, fields, clock::unix_ms());
+    let event = judged.map_err(|(kind, why)| refused(node, kind, claims, why, text))?;
+    let charge = (event.kind, event.cpm.most_for(event.multiplier));
     let outcome = super::record(worker, event).await?;
-    let now_s = clock::unix_s();
-    match (outcome, kind) {
-        (Outcome::Refused { fault }, _) => {
-            let detail = fault.to_string();
-            return Err(Problem::new(StatusCode::BAD_REQUEST, "p", detail));
+    if let Outcome::Refused { fault } = outcome {
+        // The ledger has kept its reason; how the notice came is added.
+        if let Ok(event) = Event::of(charge.0, claims, clock::unix_ms()) {
+            dead_letters::keep(node, DeadLetter::of(&event, fault, text));
         }
+        let detail = fault.to_string();
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "p", detail));
+    }
+    conclude(node, claims, charge, outcome);
+    Ok(())
+}
+
+/// The exchange of a token. One that is no longer known is billed by what the specification says.
+fn exchange<'s>(snapshot: &'s Snapshot, claims: &Claims<'_>) -> Cow<'s, Exchange> {
+    let known = snapshot.exchanges.get(claims.exchange);
+    known.map_or_else(
+        || Cow::Owned(Exchange::new(claims.exchange, Currency(claims.currency))),
+        Cow::Borrowed,
+    )
+}
+
+/// The event of a notice that came at `at_ms` (unix milliseconds), or why there is none.
+///
+/// # Errors
+/// Why nothing is charged, and what would have been.
+pub(crate) fn judge(
+    node: &Node,
+    notice: Notice,
+    claims: &Claims<'_>,
+    fields: Fields<'_>,
+    at_ms: i64,
+) -> Result<Event, (event::Kind, notice::Refusal)> {
+    let snapshot = node.snapshot.load();
+    let exchange = exchange(&snapshot, claims);
+    notice::event(notice, &exchange, claims, fields, at_ms)
+        .map_err(|why| (notice.kind(exchange.billable), why))
+}
+
+/// Does to the bid's reservation and to the user's counts what follows from a written event, of
+/// which the kind and the most that it costs are given.
+pub(crate) fn conclude(
+    node: &Node,
+    claims: &Claims<'_>,
+    (kind, most): (event::Kind, Micros),
+    outcome: Outcome,
+) {
+    let expires_at = exchange(&node.snapshot.load(), claims).reservation_expiry(claims);
+    match (outcome, kind) {
         (Outcome::Recorded, event::Kind::Loss) => {
-            let open = end(&worker.node, claims, |purse, id| {
+            let open = end(node, claims, |purse, id| {
                 purse.reservations.release(&purse.book, id)
             });
             // One that was billed before has given its place to an impression; what would be
             // given back here is the place of another bid.
             if open == Some(true) {
-                uncount(&worker.node.caps, claims, expires_at);
+                node.caps.release(&claims.exposure, expires_at);
             }
         }
         (Outcome::Recorded, event::Kind::Win) => {
-            end(&worker.node, claims, |purse, id| {
-                purse.reservations.narrow(&purse.book, id, price)
+            end(node, claims, |purse, id| {
+                purse.reservations.narrow(&purse.book, id, most)
             });
-        }
-        (Outcome::Recorded, event::Kind::Impression)
-        | (Outcome::Charged { .. } | Outcome::OverDelivered { .. }, event::Kind::Bill) => {
-            count(&worker.node.caps, claims, expires_at, now_s);
         }
         (
             Outcome::Recorded
             | Outcome::Charged { .. }
             | Outcome::OverDelivered { .. }
-            | Outcome::Duplicate,
+            | Outcome::Duplicate
+            | Outcome::Refused { .. },
             _,
         ) => {}
     }
-    Ok(())
 }
 
-/// Notes a refusal where the ledger has a word for it: a bid that is billed wrongly is looked for
-/// later by whoever misses the money.
+/// Counts a refusal and keeps it: a bid that is billed wrongly is looked for later by whoever misses
+/// the money.
 fn refused(
-    worker: &Worker,
+    node: &Node,
     kind: event::Kind,
     claims: &Claims<'_>,
     why: notice::Refusal,
+    text: &str,
 ) -> Problem {
-    let node = &worker.node;
     node.telemetry.notices_refused[why.index()].increment(1);
-    if let (Some(fault), Ok(event)) = (why.fault(), Event::of(kind, claims, clock::unix_ms())) {
-        // Nobody waits for it: the answer is the same whether it is noted or not.
-        node.writer.refuse(event, fault, Box::new(|_| ()));
+    if let Ok(event) = Event::of(kind, claims, clock::unix_ms()) {
+        dead_letters::keep(node, DeadLetter::of(&event, why.fault(), text));
     }
     Problem::new(StatusCode::BAD_REQUEST, field(why), why.to_string())
 }
@@ -141,27 +236,13 @@ fn end<T>(
     (epoch == purse.epoch).then(|| how(purse, ReservationId { slot, generation }))
 }
 
-/// A lost bid is shown to nobody.
-fn uncount(caps: &FrequencyCaps, claims: &Claims<'_>, expires_at: u32) {
-    if claims.user != 0 {
-        let line_item = line_item_key(claims.line_item);
-        caps.release(UserKey(claims.user), line_item, expires_at);
-    }
-}
-
-/// An impression counts on the day of its bid.
-fn count(caps: &FrequencyCaps, claims: &Claims<'_>, expires_at: u32, now_s: u32) {
-    if claims.user != 0 {
-        let (user, line_item) = (UserKey(claims.user), line_item_key(claims.line_item));
-        caps.confirm(user, line_item, claims.day.0, expires_at, now_s);
-    }
-}
-
 /// The parameter at fault.
 fn field(why: notice::Refusal) -> &'static str {
     match why {
         notice::Refusal::OtherSide | notice::Refusal::Test => "t",
         notice::Refusal::WrongCurrency => "c",
+        notice::Refusal::UnknownSeat => "s",
+        notice::Refusal::Multiplier => "q",
         notice::Refusal::NoPrice
         | notice::Refusal::Unresolved
         | notice::Refusal::Audit

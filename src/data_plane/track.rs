@@ -1,9 +1,10 @@
 //! `/t/{imp,view,click}`: what browsers report. An impression of our exchange is a sale: it is in
 //! the books before the pixel is answered, and only then the buyer's billing notice is sent.
 
-use super::notice::settle;
+use super::notice::{self, settle, told};
 use super::worker::Worker;
 use crate::clock;
+use crate::conversions;
 use crate::http::{self, Answer, Problem};
 use bidder::notice::{Fields, Notice};
 use bidder::vast::EVENTS;
@@ -17,7 +18,8 @@ use ledger::token::{Claims, Purpose, Side};
 use ledger::{Event, Outcome};
 
 /// A transparent GIF of one pixel.
-const PIXEL: &[u8] = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff!\xf9\x04\x01\0\0\0\0,\
+pub(super) const PIXEL: &[u8] =
+    b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff!\xf9\x04\x01\0\0\0\0,\
 \0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
 
 /// What is tracked.
@@ -58,20 +60,30 @@ pub(super) async fn answer(
 ) -> Result<Answer, Problem> {
     let token = super::token(request)?;
     let mut buffer = Vec::new();
-    let claims = super::verify(worker, kind.purpose(), &token, &mut buffer)?;
+    let purpose = kind.purpose();
+    // An impression may be what an exchange bills; of the others nobody misses money.
+    let claims = match kind {
+        Kind::Impression => {
+            let told = (&*token, request);
+            notice::verify(worker, Notice::Impression, purpose, told, &mut buffer)?
+        }
+        Kind::View | Kind::Click => super::verify(worker, purpose, &token, &mut buffer)?,
+    };
     match (kind, claims.side) {
         (Kind::Impression, Side::Exchange) => sold(worker, &claims, request.headers()).await?,
         (Kind::View, Side::Bidder) if playback(worker, request)? => {}
         (Kind::View, Side::Bidder) => {
             let event = Event::of(event::Kind::View, &claims, clock::unix_ms())
                 .map_err(|why| Problem::new(StatusCode::BAD_REQUEST, "t", why.to_string()))?;
-            super::record(worker, event).await?;
+            super::record(worker, event.touching(&claims, false)).await?;
         }
         (Kind::Impression, Side::Bidder) => {
-            settle(worker, Notice::Impression, &claims, Fields::default()).await?;
+            let (notice, fields) = (Notice::Impression, Fields::default());
+            settle(worker, notice, &claims, fields, told(request)).await?;
         }
         (Kind::Click, Side::Bidder) => {
-            settle(worker, Notice::Click, &claims, Fields::default()).await?;
+            let (notice, fields) = (Notice::Click, Fields::default());
+            settle(worker, notice, &claims, fields, told(request)).await?;
         }
         (Kind::View | Kind::Click, Side::Exchange) => {
             let detail = "the token is of an impression";
@@ -82,7 +94,10 @@ pub(super) async fn answer(
         Kind::Impression | Kind::View => {
             http::with_body(StatusCode::OK, "image/gif", Bytes::from_static(PIXEL))
         }
-        Kind::Click => redirect(claims.url)?,
+        Kind::Click => {
+            let page = conversions::landing_page(&worker.node, &claims, clock::unix_s());
+            redirect(&page)?
+        }
     }))
 }
 

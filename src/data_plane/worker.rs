@@ -74,6 +74,7 @@ impl Worker {
             signer: Arc::clone(&node.signer),
             counters: Arc::clone(&node.counters),
             outbox: node.outbox.clone(),
+            log: settings.log_auctions.then(|| node.auctions.clone()),
             links: Links::new(
                 u16::try_from(settings.workers).unwrap_or(u16::MAX),
                 node.trust.clone(),

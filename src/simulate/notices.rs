@@ -172,8 +172,7 @@ impl Notices {
         let price = letter.price.to_string();
         let fields = Fields {
             price: Some(&price),
-            currency: None,
-            reason: None,
+            ..Fields::default()
         };
         let event = notice::event(letter.kind, exchange, &claims, fields, letter.due_ms).ok()?;
         let (reservations, book, epoch) = (&memory.reservations, &memory.book, memory.epoch);
@@ -204,7 +203,7 @@ impl Notices {
                 None
             }
             (Outcome::Recorded, Kind::Win) => {
-                own.map(|id| reservations.narrow(book, id, event.cpm.most_per_impression()));
+                own.map(|id| reservations.narrow(book, id, event.cpm.most_for(event.multiplier)));
                 None
             }
             (Outcome::Recorded | Outcome::Duplicate | Outcome::Refused { .. }, _) => None,

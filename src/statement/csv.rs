@@ -1,6 +1,6 @@
 //! A statement as CSV (RFC 4180): a row for each account, item and correction.
 
-use super::{Sheet, moment};
+use super::{Sheet, conversions, moment};
 use ledger::statement::Line;
 
 const HEADER: &str = "month,timezone,row,account,item,currency,impressions,gross,fees,data_cost,\
@@ -36,6 +36,9 @@ pub(super) fn write(sheet: &Sheet) -> String {
         cells[14] = field(&adjustment.who);
         cells[15] = field(&adjustment.reason);
         row("adjustment", cells);
+    }
+    for tally in &sheet.conversions {
+        row("conversions", conversions::cells(sheet, tally));
     }
     out
 }

@@ -1,6 +1,6 @@
 //! A statement as a page to be printed: no script, no picture, nothing fetched from elsewhere.
 
-use super::{Sheet, fixed, grouped, moment};
+use super::{Sheet, conversions, fixed, grouped, moment};
 use ledger::statement::Line;
 use std::fmt::Write;
 
@@ -24,6 +24,7 @@ pub(super) fn write(sheet: &Sheet) -> String {
         items(sheet, line, places, &mut out);
         corrections(sheet, line, places, &mut out);
     }
+    conversions::html(sheet, text, &mut out);
     if sheet.lines.is_empty() {
         out.push_str("<p class=\"none\">Nothing was charged in this period.</p>\n");
     }

@@ -1,6 +1,7 @@
 //! A statement as JSON. Money is a decimal text, times are RFC 3339.
 
 use super::{Sheet, moment};
+use crate::conversions::summed;
 use ledger::statement::Line;
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -58,6 +59,7 @@ pub(super) fn write(sheet: &Sheet) -> String {
         "checked_against_log": sheet.replayed,
         "lines": lines,
         "adjustments": adjustments,
+        "conversions": sheet.conversions.iter().map(summed).collect::<Vec<_>>(),
     });
     format!("{shown:#}\n")
 }

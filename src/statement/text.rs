@@ -1,6 +1,6 @@
 //! A statement for a terminal.
 
-use super::{Sheet, fixed, grouped, moment};
+use super::{Sheet, conversions, fixed, grouped, moment};
 use ledger::statement::Line;
 use std::fmt::Write;
 
@@ -14,6 +14,7 @@ pub(super) fn write(sheet: &Sheet) -> String {
         items(sheet, line, places, &mut out);
         corrections(sheet, line, places, &mut out);
     }
+    conversions::text(sheet, &mut out);
     if sheet.lines.is_empty() {
         out.push_str("\nnothing was charged in this period\n");
     }

@@ -52,8 +52,10 @@ impl Node {
         fs::create_dir_all(&folder).unwrap();
         let admin_key = "it-admin-key-0123456789abcdef0123456789abcdef".to_owned();
         fs::write(folder.join("admin.key"), &admin_key).unwrap();
+        let own = configuration.contains("data.workers");
+        let workers = if own { "" } else { "data.workers = 1\n" };
         let config = format!(
-            "data.listen = \"127.0.0.1:0\"\ndata.workers = 1\n\
+            "data.listen = \"127.0.0.1:0\"\n{workers}\
              control.listen = \"127.0.0.1:0\"\ncontrol.admin_key_file = \"{}\"\n\
              storage.path = \"{}\"\n{configuration}",
             folder.join("admin.key").display(),
@@ -84,6 +86,23 @@ impl Node {
         let pid = self.process.id().to_string();
         let sent = Command::new("kill").args(["-HUP", &pid]).status();
         assert!(sent.unwrap().success());
+    }
+
+    /// SIGTERM: the node ends in order.
+    pub fn terminate(&mut self) {
+        let pid = self.process.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(sent.unwrap().success());
+        self.process.wait().unwrap();
+    }
+
+    /// The value of the metric whose name and labels are `line`.
+    pub fn metric(&self, line: &str) -> u64 {
+        let answer = Client::new(self.control).get("/metrics");
+        let text = String::from_utf8(answer.body).unwrap();
+        let named = |at: &str| Some(at.strip_prefix(line)?.strip_prefix(' ')?.to_owned());
+        let found = text.lines().find_map(named);
+        found.map_or(0, |value| value.trim().parse().unwrap())
     }
 
     /// SIGKILL: nothing is said, flushed or closed.

@@ -46,7 +46,7 @@ pub fn notice(bid: &serde_json::Value, which: &str, price: &str, reason: &str) -
         .replace("${AUCTION_LOSS}", reason)
 }
 
-fn metric(node: &Node, line: &str) -> u64 {
+pub fn metric(node: &Node, line: &str) -> u64 {
     let answer = Client::new(node.control).get("/metrics");
     let text = String::from_utf8(answer.body).unwrap();
     let found = text.lines().find_map(|at| at.strip_prefix(line));
@@ -157,7 +157,7 @@ fn every_refusal_has_its_reason_and_its_count() {
 }
 
 /// Seals a price of `micros` per thousand as an exchange does, with keys of ones and of twos.
-fn sealed(micros: u64) -> String {
+pub fn sealed(micros: u64) -> String {
     let mac = |key: u8, parts: [&[u8]; 2]| -> [u8; 20] {
         let mut mac = Hmac::<Sha1>::new_from_slice(&[key; 32]).unwrap();
         for part in parts {

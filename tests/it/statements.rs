@@ -6,7 +6,7 @@ use crate::notices::{bid, notice};
 use ledger::event::Kind;
 use ledger::store::{Budget, Funding, SqliteStore, Store};
 use ledger::token::{Side, idempotency_key};
-use ledger::{Cpm, Currency, Event, Micros};
+use ledger::{Cpm, Currency, Event, Micros, Multiplier};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -40,10 +40,14 @@ pub fn bill(number: u32, cpm: i64, at_ms: i64) -> Event {
         bid: Cpm(cpm),
         cpm: Cpm(cpm),
         currency: EUR,
+        multiplier: Multiplier::ONE,
         share_ppm: 0,
         reason: 0,
         budgets: vec!["line:li_it".into()],
         reservation: None,
+        exposure: ledger::Exposure::default(),
+        held_until: 0,
+        touch: None,
     }
 }
 

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::bits::Set;
 use crate::dimension::media::{flexible_code, ratio_code, slot_code};
+use crate::frequency::Cap;
 use crate::index::{Builder, Groups, Index};
 use crate::markup::Parts;
 use crate::permit::Blocks;
@@ -17,7 +18,6 @@ use foldhash::fast::FixedState;
 use ledger::{BudgetPath, BudgetSlot, Cpm, Currency, Draws, Micros};
 use std::collections::HashMap;
 use std::sync::Arc;
-use xxhash_rust::xxh3::xxh3_64;
 
 /// Everything to buy with, immutable. Campaigns and advertisers are known by their place in the
 /// [`Input`] that it was built from. Line items stand in the order of their price, the highest
@@ -121,8 +121,6 @@ impl Flight {
 /// A line item.
 pub(crate) struct Item {
     pub(crate) id: Arc<str>,
-    /// The id's hash, which stays the same from catalog to catalog.
-    pub(crate) key: u64,
     pub(crate) campaign: u32,
     pub(crate) advertiser: u32,
     /// Place in the catalog's currencies.
@@ -130,7 +128,10 @@ pub(crate) struct Item {
     pub(crate) active: bool,
     pub(crate) strategy: Strategy,
     pub(crate) max_cpm: Cpm,
-    pub(crate) daily_cap: Option<u16>,
+    /// How often it may be seen, and with it its campaign and advertiser.
+    pub(crate) frequency: Box<[Cap]>,
+    /// The rule by which its creatives follow one another.
+    pub(crate) sequence: Option<Cap>,
     pub(crate) hours: super::Hours,
     /// Whether it takes a banner's slot that leaves its size open.
     pub(crate) takes_open: bool,
@@ -254,6 +255,14 @@ impl Catalog {
         before(currency)..before(currency + 1)
     }
 
+    /// The longest window of any frequency rule, in seconds.
+    pub fn longest_window_s(&self) -> u32 {
+        let items = self.items.iter().flat_map(|item| &item.frequency);
+        let creatives = self.creatives.iter().flat_map(|one| &one.frequency);
+        let windows = items.chain(creatives).map(|rule| rule.window_s);
+        windows.max().unwrap_or(0)
+    }
+
     /// How many line items there are.
     pub fn line_items(&self) -> usize {
         self.items.len()
@@ -273,11 +282,6 @@ impl Catalog {
     pub fn advertisers(&self) -> impl ExactSizeIterator<Item = &str> {
         self.advertisers.iter().map(|one| &*one.id)
     }
-}
-
-/// The hash under which frequency caps know a line item.
-pub fn line_item_key(id: &str) -> u64 {
-    xxh3_64(id.as_bytes())
 }
 
 pub(super) fn bound(item: &Item) -> Bound {
@@ -333,7 +337,6 @@ pub(super) fn made(
     let all = all.iter().copied().enumerate();
     let kept: Vec<(usize, u32)> = all.filter(|(_, at)| wanted(at)).collect();
     Item {
-        key: line_item_key(&one.id),
         id: Arc::from(&*one.id),
         campaign,
         advertiser,
@@ -341,7 +344,8 @@ pub(super) fn made(
         active: one.active,
         strategy: one.strategy,
         max_cpm: one.max_cpm,
-        daily_cap: one.daily_cap,
+        frequency: Box::from(&*one.frequency),
+        sequence: one.sequence().copied(),
         hours: one.targeting.hours,
         takes_open: takes_open(&one.targeting),
         budget: one.budget,

@@ -1,5 +1,7 @@
 //! What is shown: creatives as plain values, and how the creatives of a line item take turns.
 
+use crate::frequency::Cap;
+
 /// The kind of an advertisement.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Format {
@@ -79,6 +81,8 @@ pub struct Creative {
     pub language: String,
     /// Seconds after the bid within which it may be shown; 0 for what the exchange allows.
     pub exp_s: u32,
+    /// How often it may be seen.
+    pub frequency: Vec<Cap>,
     /// What its media file needs from a player; empty for banners and native. Of a banner only
     /// the types count: those of its resources, where the place lists what it takes.
     pub media: Media,

@@ -1,6 +1,7 @@
 //! Everything that is wrong with an [`Input`], each fault with its field.
 
 use super::{Advertiser, Campaign, Creative, Format, Input, LineItem, Rotation};
+use crate::frequency::{Cap, Level, Scope};
 use ledger::{Cpm, Currency};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -118,6 +119,13 @@ impl Input {
 }
 
 impl LineItem {
+    /// The rule by which its creatives follow one another: its own with the longest window.
+    pub(super) fn sequence(&self) -> Option<&Cap> {
+        let own = Scope::of(Level::LineItem, &self.id);
+        let rules = self.frequency.iter().filter(|rule| rule.scope == own);
+        rules.max_by_key(|rule| rule.window_s)
+    }
+
     /// Everything that is wrong with it by itself, whatever it refers to.
     pub(super) fn own_faults(&self) -> Vec<Invalid> {
         let mut list = Vec::new();
@@ -191,6 +199,7 @@ fn creative(faults: &mut Faults<'_>, one: &Creative, advertisers: &HashMap<&str,
         let problem = "expected an http or https address of at most 2048 bytes";
         faults.add("landing_page", problem);
     }
+    frequency(faults, &one.frequency);
     faults.values("cat", &one.cat);
     faults.values("attr", &one.attr);
 }
@@ -222,9 +231,7 @@ fn own(faults: &mut Faults<'_>, one: &LineItem) {
     if one.max_cpm <= Cpm(0) || one.max_cpm > MAX_CPM {
         faults.add("max_cpm", format!("expected above 0 and at most {MAX_CPM}"));
     }
-    if one.daily_cap == Some(0) {
-        faults.add("frequency", "expected a cap of 1 or more");
-    }
+    frequency(faults, &one.frequency);
     if one.creatives.is_empty() {
         faults.add("creatives", "is empty, there would be nothing to show");
     }
@@ -241,6 +248,12 @@ fn own(faults: &mut Faults<'_>, one: &LineItem) {
     targeting(faults, one);
 }
 
+fn frequency(faults: &mut Faults<'_>, rules: &[Cap]) {
+    for fault in rules.iter().filter_map(Cap::fault) {
+        faults.add("frequency", fault);
+    }
+}
+
 fn delivery(faults: &mut Faults<'_>, one: &LineItem) {
     match &one.delivery.rotation {
         Rotation::Weighted(weights) => {
@@ -249,8 +262,8 @@ fn delivery(faults: &mut Faults<'_>, one: &LineItem) {
                 faults.add("delivery.rotation", problem);
             }
         }
-        Rotation::Sequential if one.daily_cap.is_none() => {
-            let problem = "nobody counts impressions without a cap, so there is no sequence";
+        Rotation::Sequential if one.sequence().is_none() => {
+            let problem = "nobody counts its impressions without a rule, so there is no sequence";
             faults.add("delivery.rotation", problem);
         }
         Rotation::Even | Rotation::Sequential => {}
@@ -374,7 +387,7 @@ mod tests {
                 "line_items[1].max_cpm",
             ),
             (
-                |input| input.line_items[1].daily_cap = Some(0),
+                |input| input.line_items[1].frequency = vec![sample::per_day("li_1", 0)],
                 "line_items[1].frequency",
             ),
             (

@@ -1,6 +1,7 @@
 //! Creatives as the bid path reads them: markup ready to be copied, and what places ask about.
 
 use super::{Creative, Format};
+use crate::frequency::Cap;
 use crate::markup::{Markup, Parts, banner_types, is_secure};
 use crate::native::Native;
 use crate::permit::taxonomy::Taxonomies;
@@ -48,6 +49,8 @@ pub(crate) struct Display {
     pub(crate) size: usize,
     /// Seconds within which it may be shown; 0 for what the exchange allows.
     pub(crate) exp_s: u32,
+    /// How often it may be seen.
+    pub(crate) frequency: Box<[Cap]>,
     /// The members of a bid that do not change from bid to bid, from the value of `adomain` on.
     pub(crate) tail: Box<[u8]>,
 }
@@ -106,6 +109,7 @@ pub(crate) fn display(one: &Creative, taxonomies: &Taxonomies, known: &mut Parts
         size: native.as_ref().map_or(size, |native| native.size()),
         native,
         exp_s: one.exp_s,
+        frequency: Box::from(&*one.frequency),
         tail: tail(one, told.duration_s),
     }
 }

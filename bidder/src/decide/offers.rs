@@ -3,7 +3,7 @@
 
 use super::{Snapshot, Work};
 use crate::bits::Ones;
-use crate::catalog::{Bound, Catalog, Format, Item, Strategy, Turns};
+use crate::catalog::{Bound, Catalog, Display, Format, Item, Strategy, Turns};
 use crate::dimension::media::is_open;
 use crate::draw::{Draw, Subject};
 use crate::intake::Features;
@@ -11,10 +11,9 @@ use crate::nobid::Closest;
 use crate::permit::floor::{self, Money};
 use crate::permit::{self, Rules, Spot};
 use crate::pod::Company;
-use crate::reserve::{Form, Offer, Runtime};
+use crate::reserve::{Form, Holder, Offer, Runtime};
 use crate::select::Selection;
 use crate::{NoBid, pace, respond, shade, value};
-use audience::UserKey;
 use ledger::{Cpm, Currency, RateTable};
 use openrtb::native::NativeRequest;
 use openrtb::request::{Deal, Imp};
@@ -124,7 +123,7 @@ pub(super) struct Auction<'w, 's, 'a> {
     pub(super) features: &'w Features,
     pub(super) currency: Comparison,
     pub(super) draw: Draw,
-    pub(super) user: Option<UserKey>,
+    pub(super) holder: Holder,
 }
 
 impl<'a> Auction<'_, '_, 'a> {
@@ -165,7 +164,7 @@ impl<'a> Auction<'_, '_, 'a> {
         }
         self.company.admits(at, item)?;
         self.rules.line_item(item)?;
-        if item.daily_cap.is_some() && self.user.is_none() {
+        if !self.holder.people.satisfy(item.frequency.iter()) {
             return Err(NoBid::UnknownUser);
         }
         let control = plan.controls[item.campaign as usize];
@@ -250,12 +249,15 @@ impl<'a> Auction<'_, '_, 'a> {
         (item, at): (&Item, u32),
         deal: Option<&Deal<'a>>,
     ) -> Result<(u32, u8), NoBid> {
-        let Snapshot { catalog, plan, .. } = *self.snapshot;
+        let catalog = self.snapshot.catalog;
         let drawn = self.draw.bits(Subject::Creative(place.at, at));
         let seen = || {
-            let day = plan.day(item.advertiser);
-            let user = self.user.filter(|_| item.daily_cap.is_some())?;
-            self.runtime.caps.seen(user, item.key, day)
+            let caps = self.runtime.caps;
+            caps.seen(
+                self.holder.people,
+                item.sequence.as_ref()?,
+                self.holder.now_s,
+            )
         };
         let first = first(&item.rotation, item.creatives.len(), drawn, seen);
         rotate(&item.creatives, first, |creative| {
@@ -269,8 +271,22 @@ impl<'a> Auction<'_, '_, 'a> {
                 return Err(NoBid::NoDeal);
             }
             self.company.shows(display, place.spot.imp, place.at)?;
+            self.seldom(display)?;
             Ok(variant)
         })
+    }
+}
+
+impl Auction<'_, '_, '_> {
+    /// Whether the user has seen a creative seldom enough: another may then take its turn.
+    fn seldom(&self, display: &Display) -> Result<(), NoBid> {
+        let Holder { people, now_s, .. } = self.holder;
+        let rules = || display.frequency.iter();
+        if !people.satisfy(rules()) {
+            return Err(NoBid::UnknownUser);
+        }
+        let admitted = rules().len() == 0 || self.runtime.caps.admits(people, rules(), now_s);
+        admitted.then_some(()).ok_or(NoBid::FrequencyCapped)
     }
 }
 

@@ -112,7 +112,7 @@ fn a_bid_says_everything_that_settlement_needs() {
         assert_eq!(bid[field], expected, "{field}");
     }
     let burl = bid["burl"].as_str().unwrap();
-    assert!(burl.ends_with("&p=${AUCTION_PRICE}&c=${AUCTION_CURRENCY}"));
+    assert!(burl.ends_with("&p=${AUCTION_PRICE}&c=${AUCTION_CURRENCY}&s=${AUCTION_SEAT_ID}"));
     let mut buffer = Vec::new();
     let text = token(burl, "https://bid.example/n/bill?t=");
     let verified = world

@@ -73,7 +73,7 @@ pub(super) fn is_macro(text: &str) -> bool {
 
 /// A decimal of which `places` digits behind the point count, exactly; beyond them half to even.
 /// Exponents are refused.
-fn decimal(text: &str, places: usize) -> Result<Cpm, Refusal> {
+pub(super) fn decimal(text: &str, places: usize) -> Result<Cpm, Refusal> {
     let (negative, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),
         None => (false, text),

@@ -218,7 +218,7 @@ fn input(book: &Book) -> (Input, Facts) {
                     strategy: Strategy::FixedCpm,
                     max_cpm: Cpm(price * 1_000_000),
                     targeting: Targeting::default(),
-                    daily_cap: None,
+                    frequency: Vec::new(),
                     creatives: shown.iter().map(|(one, _)| one.id.clone()).collect(),
                     delivery: Delivery {
                         rotation: Rotation::Even,

@@ -1,5 +1,7 @@
 //! The API's description, made from the same table and models as the API itself.
 
+use super::conversions::NewConversion;
+use crate::model::Model;
 use crate::resource::Kind;
 use axum::Json;
 use serde_json::{Map, Value, json};
@@ -20,6 +22,7 @@ pub fn document() -> Value {
         paths.insert(format!("/v1/{kind}/{{id}}"), item(*kind, &name));
     }
     paths.extend(floors());
+    paths.insert("/v1/conversions".to_owned(), conversions());
     schemas.insert("Problem".to_owned(), problem());
     for (path, method, summary, parameters) in [
         (
@@ -33,6 +36,24 @@ pub fn document() -> Value {
             "get",
             "billing statement of an account",
             &["account", "month", "format"],
+        ),
+        (
+            "/v1/reports/conversions",
+            "get",
+            "conversions by line item and credit",
+            &["advertiser", "from", "to"],
+        ),
+        (
+            "/v1/notices/refused",
+            "get",
+            "refused notices, the newest first",
+            &["reason", "exchange", "state", "limit", "cursor"],
+        ),
+        (
+            "/v1/notices/refused/replay",
+            "post",
+            "judge refused notices again: reason, exchange, ids, after, limit in the body",
+            &[],
         ),
         ("/v1/audit", "get", "who changed what", &["limit", "cursor"]),
         ("/v1/openapi.json", "get", "this description", &[]),
@@ -56,6 +77,25 @@ pub fn document() -> Value {
         "components": {
             "schemas": schemas,
             "securitySchemes": { "key": { "type": "http", "scheme": "bearer" } },
+        },
+    })
+}
+
+/// Conversions are listed and reported, and never changed.
+fn conversions() -> Value {
+    json!({
+        "get": {
+            "summary": "conversions of an advertiser, the newest first",
+            "parameters": [in_query("advertiser"), in_query("limit"), in_query("cursor")],
+            "responses": { "200": { "description": "a page" }, "default": failed() },
+        },
+        "post": {
+            "summary": "report a conversion, or up to 1,000 as `conversions`",
+            "requestBody": content("the conversion", &NewConversion::schema()),
+            "responses": {
+                "200": { "description": "counted, with what it is credited to" },
+                "default": failed(),
+            },
         },
     })
 }

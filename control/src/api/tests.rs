@@ -7,8 +7,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tower::ServiceExt;
 
 mod approvals;
+mod conversions;
 mod errors;
 mod floors;
+mod notices;
 mod verbs;
 
 const ADMIN: &str = "operator-secret";
@@ -19,6 +21,7 @@ struct Node {
     entropy: AtomicU32,
     reload: Mutex<Result<(), Vec<Fault>>>,
     missing: Mutex<Vec<String>>,
+    reported: Mutex<Vec<Reported>>,
 }
 
 impl Hooks for Node {
@@ -53,6 +56,54 @@ impl Hooks for Node {
             }
             "adv_down" => Err("the ledger does not answer".to_owned()),
             _ => Ok(None),
+        }
+    }
+
+    fn convert(&self, reported: &[Reported]) -> Result<Vec<&'static str>, NotConverted> {
+        let wrong = |one: &Reported| one.click_id.as_deref() == Some("forged");
+        if let Some(place) = reported.iter().position(wrong) {
+            let fault = (place, "click_id", "the token is not authentic".to_owned());
+            return Err(NotConverted::Faults(vec![fault]));
+        }
+        if reported.iter().any(|one| one.order == "down") {
+            let why = "the ledger is busy".to_owned();
+            return Err(NotConverted::Unavailable(why));
+        }
+        self.reported.lock().unwrap().extend_from_slice(reported);
+        Ok(vec!["click"; reported.len()])
+    }
+
+    fn conversions(
+        &self,
+        advertiser: &str,
+        before: Option<i64>,
+        most: u32,
+    ) -> Result<Vec<Value>, String> {
+        let ids = (1..before.unwrap_or(4)).rev().take(most as usize);
+        Ok(ids
+            .map(|id| json!({ "id": id, "advertiser": advertiser }))
+            .collect())
+    }
+
+    fn converted(&self, advertiser: &str, period: Period) -> Result<Vec<Value>, String> {
+        let (from, to) = (period.from_ms, period.to_ms);
+        Ok(vec![
+            json!({ "advertiser": advertiser, "from": from, "to": to }),
+        ])
+    }
+
+    fn refused_notices(&self, wanted: &Letters) -> Result<Vec<Value>, String> {
+        let below = wanted.from.unwrap_or(4);
+        let ids = (1..below).rev().take(wanted.limit as usize);
+        Ok(ids
+            .map(|id| json!({ "id": id, "reason": wanted.reason, "open": wanted.open }))
+            .collect())
+    }
+
+    fn replay_notices(&self, wanted: &Letters) -> Result<Value, String> {
+        match &wanted.exchange {
+            Some(down) if down == "down" => Err("the ledger has stopped".to_owned()),
+            _ => Ok(json!({ "ids": wanted.ids, "from": wanted.from, "limit": wanted.limit })),
         }
     }
 
@@ -120,6 +171,7 @@ impl Fixture {
             entropy: AtomicU32::new(0),
             reload: Mutex::new(Ok(())),
             missing: Mutex::new(Vec::new()),
+            reported: Mutex::new(Vec::new()),
         });
         let admin_sha256 = vec![crate::access::hash(ADMIN.as_bytes())];
         let settings = Settings {

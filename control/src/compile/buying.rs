@@ -1,15 +1,17 @@
 //! Advertisers, campaigns, line items and creatives into the bidder's input.
 
 use super::shown::{kind, revision_id, shown};
-use super::{Compiled, Seller, World, civil, zone};
+use super::{Compiled, Crediting, Seller, World, civil, zone};
 use crate::fault::Fault;
 use crate::resource::campaign::Pacing;
+use crate::resource::frequency::{By, Frequency, WithoutId};
 use crate::resource::line_item::{
     Audience, Hours, Missing, PodPosition, Rotation, Rules, Strategy, Targeting, Term,
 };
 use crate::resource::{Advertiser, Campaign, Creative, Kind, LineItem, Resource, Status};
 use crate::serving::{Chain, Reason};
 use bidder::catalog as bid;
+use bidder::frequency::{Cap, Level, Scope, Subject};
 use jiff::Timestamp;
 use ledger::store::Budget;
 use ledger::{BudgetPath, BudgetSlot, Day, Draws};
@@ -60,7 +62,8 @@ pub(super) fn compile(
         let (draws, budgets) = budgets(id, line_item, campaign, advertiser, now);
         match slots.path(&budgets, compiled) {
             Some(path) => {
-                let item = self::bought(id, line_item, bought, &creatives, path, draws);
+                let own = frequency((id, line_item), campaign, advertiser);
+                let item = self::bought(id, line_item, (bought, own), &creatives, path, draws);
                 compiled.bidder.line_items.push(item);
             }
             None => faults.push(Fault::new(
@@ -74,6 +77,10 @@ pub(super) fn compile(
         compiled.next(campaign, advertiser, now);
     }
     for (id, resource) in world.iter() {
+        if let Resource::Advertiser(advertiser) = resource {
+            let crediting = Crediting::of(advertiser);
+            compiled.crediting.insert(id.to_owned(), crediting);
+        }
         add(id, resource, &wanted, compiled);
     }
     for (id, resource) in world.iter() {
@@ -204,7 +211,7 @@ impl Slots<'_> {
 fn bought(
     id: &str,
     line_item: &LineItem,
-    targeting: bid::Targeting,
+    (targeting, frequency): (bid::Targeting, Vec<Cap>),
     creatives: &[(&str, &Creative)],
     budget: BudgetPath,
     draws: Draws,
@@ -225,7 +232,7 @@ fn bought(
         },
         max_cpm: line_item.bid.max_cpm.0,
         targeting,
-        daily_cap: line_item.frequency.first().map(|rule| rule.max.0 as u16),
+        frequency,
         creatives,
         delivery: bid::Delivery {
             rotation,
@@ -239,6 +246,37 @@ fn bought(
         budget,
         draws,
     }
+}
+
+/// The frequency rules that hold for a line item: its own and those above it.
+fn frequency(
+    (id, line_item): (&str, &LineItem),
+    campaign: &Campaign,
+    advertiser: &Advertiser,
+) -> Vec<Cap> {
+    let payer = &*campaign.advertiser.0;
+    let of_payer = caps(Level::Advertiser, payer, &advertiser.frequency);
+    let of_campaign = caps(Level::Campaign, &line_item.campaign.0, &campaign.frequency);
+    let own = caps(Level::LineItem, id, &line_item.frequency);
+    of_payer.chain(of_campaign).chain(own).collect()
+}
+
+/// The frequency rules of one thing.
+pub(super) fn caps(level: Level, id: &str, rules: &[Frequency]) -> impl Iterator<Item = Cap> {
+    let scope = Scope::of(level, id);
+    rules.iter().map(move |rule| Cap {
+        scope,
+        most: rule.max.0 as u16,
+        window_s: rule.seconds(),
+        by: match rule.by {
+            By::User => Subject::User,
+            By::Household => Subject::Household,
+        },
+        without_id: match rule.without_id {
+            WithoutId::Skip => bidder::frequency::WithoutId::Skip,
+            WithoutId::Serve => bidder::frequency::WithoutId::Serve,
+        },
+    })
 }
 
 /// The creatives in their order, each before the earlier contents that stand in for it, and the

@@ -1,11 +1,13 @@
 //! Creatives into the bidder's: each with the earlier contents that still serve somewhere.
 
 use super::Seller;
+use super::buying::caps;
 use crate::resource::creative::content::{DataKind, ImageKind, NativeVideo};
 use crate::resource::creative::{Assets, MediaFile};
 use crate::resource::terms::Format;
 use crate::resource::{Advertiser, Creative};
 use bidder::catalog as bid;
+use bidder::frequency::{Cap, Level};
 
 pub(super) fn kind(format: Format) -> bid::Format {
     match format {
@@ -39,7 +41,10 @@ pub(super) fn shown(
     let latest = creative.number();
     let own: Vec<String> = serving(latest).collect();
     let elsewhere = sellers.iter().filter(|seller| !own.contains(&seller.id));
+    // Every revision of a creative counts as the creative.
+    let frequency: Vec<Cap> = caps(Level::Creative, id, &creative.frequency).collect();
     let mut all = vec![bid::Creative {
+        frequency: frequency.clone(),
         approval: bid::Approval {
             withheld: false,
             except: elsewhere.map(|seller| seller.id.clone()).collect(),
@@ -49,6 +54,7 @@ pub(super) fn shown(
     for kept in &creative.earlier {
         let revision = kept.0.number();
         all.push(bid::Creative {
+            frequency: frequency.clone(),
             approval: bid::Approval {
                 withheld: true,
                 except: serving(revision).collect(),
@@ -129,6 +135,7 @@ fn one(
             .map(|tag| tag.0.clone())
             .unwrap_or_default(),
         exp_s: creative.exp_s.map_or(0, |seconds| seconds.0),
+        frequency: Vec::new(),
         media: bid::Media {
             mimes: creative.mime.iter().map(|mime| mime.0.clone()).collect(),
             duration_s: creative.duration_s.map_or(0, |seconds| seconds.0),

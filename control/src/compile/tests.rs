@@ -127,8 +127,8 @@ fn a_line_item_becomes_what_the_bidder_reads() {
         panic!("two line items")
     };
     assert_eq!(
-        (first.id.as_str(), first.max_cpm.0, first.daily_cap),
-        ("li_a", 2_000_000, Some(3))
+        (first.id.as_str(), first.max_cpm.0, first.frequency[0].most),
+        ("li_a", 2_000_000, 3)
     );
     assert_eq!(first.creatives, ["cr_a"], "the paused creative is left out");
     let devices = &first.targeting.rules[&Dimension::DeviceType.into()];

@@ -14,6 +14,9 @@ pub(super) const MOST_CPM: i64 = bidder::catalog::MAX_CPM.0 / MICROS;
 /// The largest budget that a document may hold, in units.
 pub(super) const MOST_AMOUNT: i64 = 100_000_000_000;
 
+/// The most that a conversion is worth, in units.
+const MOST_WORTH: i64 = ledger::conversion::MAX_VALUE.0 / MICROS;
+
 /// A budget: more than zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Amount(pub Micros);
@@ -25,6 +28,10 @@ pub struct MaxCpm(pub Cpm);
 /// A floor per thousand impressions: zero or more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Floor(pub Cpm);
+
+/// What a conversion is worth to its advertiser: zero or more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Worth(pub Micros);
 
 /// A part of a whole, in parts per million: `"0.85"` is 850,000.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,6 +87,7 @@ macro_rules! decimal {
 
 decimal!(Amount(Micros), false, MOST_AMOUNT, "100.00");
 decimal!(MaxCpm(Cpm), false, MOST_CPM, "2.50");
+decimal!(Worth(Micros), true, MOST_WORTH, "12.50");
 decimal!(Floor(Cpm), true, MOST_CPM, "0.40");
 
 impl Model for Share {

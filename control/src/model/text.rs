@@ -48,6 +48,10 @@ texts! {
     Name, 200, "Acme", name;
     /// An id of this or another system.
     Id, 64, "seg_autointent", id;
+    /// An advertiser's number of an order.
+    Order, 128, "A-1001", name;
+    /// A token that this program has handed out.
+    Token, 2048, "AwEA…", name;
     /// A placement's or bundle's id as requests carry it.
     Tag, 200, "news-top", name;
     /// A domain, in lower case.

@@ -1,8 +1,20 @@
 //! Advertisers: who buys, in which currency, and whose clock a day follows.
 
 use super::Document;
+use super::frequency::{self, Frequency};
 use super::terms::{Status, Total};
-use crate::model::{Category, Cur, Domain, Name, Tag, Timezone, model};
+use crate::fault::Fault;
+use crate::model::{Category, Cur, Domain, Name, Tag, Timezone, Whole, model};
+
+model! {
+    /// How far back conversions are credited, in days; 0 credits nothing.
+    pub struct Attribution {
+        /// After a click.
+        pub post_click_days: Whole<0, 90> = Whole(30),
+        /// After a view, where there is no click.
+        pub post_view_days: Whole<0, 30> = Whole(1),
+    }
+}
 
 model! {
     /// An advertiser.
@@ -22,12 +34,20 @@ model! {
         pub competitive_labels: Vec<Tag> = Vec::new(),
         /// The most that all its campaigns may spend together; absent means no limit.
         pub budget: Option<Total> = None,
+        /// How often all its campaigns together may be seen.
+        pub frequency: Vec<Frequency> = Vec::new(),
+        /// How its conversions are credited.
+        pub attribution: Option<Attribution> = None,
         /// Whether it buys.
         pub status: Status = Status::Active,
     }
 }
 
 impl Document for Advertiser {
+    fn check(&self, faults: &mut Vec<Fault>) {
+        frequency::check(&self.frequency, faults);
+    }
+
     fn status(&self) -> Status {
         self.status
     }

@@ -1,5 +1,6 @@
 //! Campaigns: a period, a budget and how it is spread.
 
+use super::frequency::{self, Frequency};
 use super::terms::Status;
 use super::{Document, Kind, Reference};
 use crate::fault::Fault;
@@ -42,6 +43,8 @@ model! {
         pub budget: Budget,
         /// How its daily budget is spread.
         pub pacing: Pacing = Pacing::Even,
+        /// How often all its line items together may be seen.
+        pub frequency: Vec<Frequency> = Vec::new(),
         /// Whether it buys.
         pub status: Status = Status::Active,
     }
@@ -49,6 +52,7 @@ model! {
 
 impl Document for Campaign {
     fn check(&self, faults: &mut Vec<Fault>) {
+        frequency::check(&self.frequency, faults);
         if let (Some(start), Some(end)) = (self.start, self.end)
             && start >= end
         {

@@ -11,6 +11,7 @@ pub mod revision;
 pub use content::{Assets, MediaFile};
 pub use revision::{Approval, Kept, Review};
 
+use super::frequency::{self, Frequency};
 use super::terms::{Format, Status};
 use super::{Document, Kind, Reference};
 use crate::fault::Fault;
@@ -65,6 +66,8 @@ model! {
         /// Seconds after the bid within which it may be shown; absent for what the exchange
         /// allows.
         pub exp_s: Option<Whole<1, 86_400>> = None,
+        /// How often it may be seen, in whichever line item and revision.
+        pub frequency: Vec<Frequency> = Vec::new(),
         /// What exchanges say of its revisions; only an admin writes it, and leaving it out
         /// keeps it.
         pub approvals: Option<Vec<Approval>> = None,
@@ -81,6 +84,7 @@ model! {
 impl Document for Creative {
     fn check(&self, faults: &mut Vec<Fault>) {
         faults::check(self, faults);
+        frequency::check(&self.frequency, faults);
     }
 
     fn references(&self) -> Vec<Reference> {

@@ -8,6 +8,7 @@ mod words;
 pub use rules::{Missing, Named, Naming, Rules, Term};
 pub use targeting::{Audience, Day, Hours, Targeting};
 
+use super::frequency::{self, Frequency};
 use super::{Document, Kind, Reference};
 use crate::fault::Fault;
 use crate::model::{Id, MaxCpm, Name, Tag, Whole, choices, model};
@@ -23,14 +24,6 @@ choices! {
     }
 }
 
-choices! {
-    /// The time over which impressions are counted.
-    pub enum Period {
-        /// A day of the advertiser's timezone.
-        Day = "day",
-    }
-}
-
 model! {
     /// What is bid.
     pub struct Bid {
@@ -38,16 +31,6 @@ model! {
         pub strategy: Strategy = Strategy::FixedCpm,
         /// The most that is paid per thousand impressions, in the advertiser's currency.
         pub max_cpm: MaxCpm,
-    }
-}
-
-model! {
-    /// How often one user may see it.
-    pub struct Frequency {
-        /// At most this many impressions.
-        pub max: Whole<1, 1000>,
-        /// Over this time.
-        pub per: Period,
     }
 }
 
@@ -94,7 +77,7 @@ model! {
         pub bid: Bid,
         /// For whom and where.
         pub targeting: Targeting = Targeting::any(),
-        /// How often one user may see it; at most one rule.
+        /// How often it may be seen.
         pub frequency: Vec<Frequency> = Vec::new(),
         /// Ids of the creatives that it shows, of the same advertiser.
         pub creatives: Vec<Id>,
@@ -129,10 +112,7 @@ impl Document for LineItem {
             }
         }
         self.check_turns(faults);
-        if self.frequency.len() > 1 {
-            let detail = format!("{} rules, at most 1 allowed", self.frequency.len());
-            faults.push(Fault::new("/frequency", detail));
-        }
+        frequency::check(&self.frequency, faults);
         self.targeting.check("/targeting", faults);
     }
 

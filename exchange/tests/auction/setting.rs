@@ -160,6 +160,7 @@ impl Exchange {
             signer: Arc::new(signer()),
             counters,
             outbox,
+            log: None,
             links: exchange::link::Links::new(1, trust()),
             spare: RefCell::default(),
         };

@@ -60,7 +60,7 @@ impl Replay {
         if event.kind.charges().is_none() {
             return;
         }
-        let cost = carry(&mut self.carries, event.carry_key()).impression(event.cpm);
+        let cost = event.cost(carry(&mut self.carries, event.carry_key()));
         if cost != logged.cost && self.differences.len() < MOST_DIFFERENCES {
             let (key, recorded) = (event.carry_key(), logged.cost);
             let text = format!("{key}: recorded {recorded}, replayed {cost}");
@@ -84,14 +84,17 @@ impl Replay {
                 Column::Debit => kept.posted.0.0 += entry.amount.0,
                 Column::Credit => kept.posted.1.0 += entry.amount.0,
             }
-            kept.count(event, |line| shown(line, entry, &entries, cost));
+            kept.count(event, |line| {
+                line.impressions += event.multiplier.impressions();
+                shown(line, entry, &entries, cost);
+            });
         }
         if event.kind == Kind::Bill && !logged.funded {
             let advertiser = Account::Advertiser(event.advertiser.clone());
             let kept = self.account(&advertiser, event.currency);
             if kept.period.contains(logged.booked_ms) {
                 kept.count(event, |line| {
-                    line.over_impressions += 1;
+                    line.over_impressions += event.multiplier.impressions();
                     line.over_delivery.0 += cost.0;
                 });
             }
@@ -235,7 +238,6 @@ fn item<'e>(account: &Account, event: &'e Event) -> Option<&'e str> {
 /// What an entry means on the statement of its account: a publisher sees what its impression was
 /// sold for and what was kept, an advertiser what of its spend went into data.
 fn shown(line: &mut Line, entry: &Entry, entries: &[Entry], cost: Micros) {
-    line.impressions += 1;
     match entry.account {
         Account::Publisher(_) => {
             line.gross.0 += cost.0;

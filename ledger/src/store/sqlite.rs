@@ -5,14 +5,23 @@
 //! begins a new epoch, and a transaction of an older one is refused before it reads anything.
 
 mod adjustments;
+mod auctions;
 mod charge;
 mod closing;
+mod conversions;
+mod letters;
 mod log;
+mod prune;
+mod report;
 mod schema;
+mod shown;
 
 use super::{Budget, BudgetState, Funding, Store, StoreError};
+use crate::conversion::{Conversion, Credit};
 use crate::currency::Currency;
-use crate::event::{Event, Fault, Outcome};
+use crate::event::{Event, Outcome};
+use crate::exposure::Shown;
+use crate::letter::DeadLetter;
 use crate::money::Micros;
 use crate::statement::{Balances, Books, Period, Statement};
 use rusqlite::{
@@ -23,7 +32,11 @@ use std::path::Path;
 use std::time::Duration;
 
 pub use adjustments::{Correction, NewAdjustment};
+pub use auctions::{AuctionFile, LoggedAuction};
 pub use closing::{Clock, Closing, MonthStatement};
+pub use letters::MOST_LETTERS;
+pub use prune::Pruned;
+pub use report::{Party, Refused, Tally, loss_reason};
 
 /// How long to wait for a lock that another program holds on the file, a backup for example.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -36,6 +49,8 @@ pub struct SqliteStore {
     failed: bool,
     /// Keys of the budgets that changed since somebody asked.
     changed: HashSet<String>,
+    /// Impressions that nobody has been told of.
+    shown: Vec<Shown>,
 }
 
 impl SqliteStore {
@@ -73,6 +88,7 @@ impl SqliteStore {
             epoch,
             failed: false,
             changed: HashSet::new(),
+            shown: Vec::new(),
         })
     }
 
@@ -103,6 +119,7 @@ impl SqliteStore {
             epoch: 0,
             failed: false,
             changed: HashSet::new(),
+            shown: Vec::new(),
         })
     }
 
@@ -158,24 +175,51 @@ impl Store for SqliteStore {
         events: &[Event],
         funding: &mut dyn FnMut(&Event, Micros) -> Funding,
     ) -> Result<Vec<Outcome>, StoreError> {
-        let outcomes = self.change(|change| {
-            events
-                .iter()
-                .map(|event| charge::apply(change, event, funding))
-                .collect()
+        let (outcomes, mut shown) = self.change(|change| {
+            let mut shown = Vec::new();
+            let outcomes = events.iter().map(|event| {
+                let outcome = charge::apply(change, event, funding)?;
+                shown.extend(shown::note(change, event, outcome)?);
+                Ok(outcome)
+            });
+            let outcomes = outcomes.collect::<Result<Vec<_>, StoreError>>()?;
+            Ok((outcomes, shown))
         })?;
+        self.shown.append(&mut shown);
         let budgets = events.iter().flat_map(|event| &event.budgets);
         self.note(budgets);
         Ok(outcomes)
     }
 
-    fn refuse(&mut self, event: &Event, fault: Fault) -> Result<Outcome, StoreError> {
+    fn shown(&mut self) -> Vec<Shown> {
+        std::mem::take(&mut self.shown)
+    }
+
+    fn shown_after(&self, seq: i64, visit: &mut dyn FnMut(Shown)) -> Result<(), StoreError> {
+        shown::after(&self.connection, seq, visit)
+    }
+
+    fn forget_shown(&mut self, seq: i64) -> Result<(), StoreError> {
+        self.change(|change| shown::forget(change, seq))
+    }
+
+    fn refuse(&mut self, letters: &[DeadLetter]) -> Result<Vec<Outcome>, StoreError> {
         self.change(|change| {
-            if charge::known(change, event)? {
-                Ok(Outcome::Duplicate)
-            } else {
-                charge::refuse(change, event, fault)
-            }
+            let kept = letters.iter().map(|letter| letters::keep(change, letter));
+            kept.collect()
+        })
+    }
+
+    fn replayed(&mut self, done: &[(i64, &'static str)], now_ms: i64) -> Result<(), StoreError> {
+        self.change(|change| letters::replayed(change, done, now_ms))
+    }
+
+    fn convert(&mut self, conversions: &[Conversion]) -> Result<Vec<Credit>, StoreError> {
+        self.change(|change| {
+            let counted = conversions.iter();
+            counted
+                .map(|conversion| conversions::convert(change, conversion))
+                .collect()
         })
     }
 

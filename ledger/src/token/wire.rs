@@ -3,6 +3,12 @@
 
 use super::{Claims, Sale, Side, VERSION};
 use crate::budget::{Day, Draws};
+use crate::exposure::Exposure;
+use crate::money::Multiplier;
+
+/// Bits that say which parts follow that most tokens lack.
+const RESERVED: u8 = 1;
+const SEVERAL: u8 = 2;
 
 /// The bytes of a token while they are written. Ordinary tokens fit on the stack.
 pub(super) struct Payload {
@@ -48,23 +54,43 @@ impl Payload {
         self.put(&text.as_bytes()[..cut]);
     }
 
+    /// How many scopes are counted, and only where any is, which and whose.
+    fn exposure(&mut self, exposure: &Exposure) {
+        self.put(&[exposure.scopes().count() as u8]);
+        if !exposure.counts() {
+            return;
+        }
+        for key in [exposure.user, exposure.household] {
+            self.put(&key.to_le_bytes());
+        }
+        for scope in exposure.scopes() {
+            self.put(&scope.to_le_bytes());
+        }
+    }
+
     /// All but the URL, which comes last.
     pub(super) fn claims(&mut self, key: u8, claims: &Claims<'_>) {
         self.put(&[VERSION, key]);
         self.put(&[claims.side as u8]);
         self.put(&claims.expires_at.to_le_bytes());
         self.put(&claims.key);
-        self.put(&[u8::from(claims.reservation.is_some())]);
+        let several = claims.multiplier != Multiplier::ONE;
+        let reserved = u8::from(claims.reservation.is_some()) * RESERVED;
+        self.put(&[reserved | (u8::from(several) * SEVERAL)]);
         if let Some((epoch, slot, generation)) = claims.reservation {
             for part in [epoch, slot, generation] {
                 self.put(&part.to_le_bytes());
             }
+        }
+        if several {
+            self.put(&claims.multiplier.millionths().to_le_bytes());
         }
         self.put(&claims.cpm.to_le_bytes());
         self.put(&claims.currency);
         self.put(&claims.day.0.to_le_bytes());
         self.put(&[claims.draws.bits()]);
         self.put(&claims.user.to_le_bytes());
+        self.exposure(&claims.exposure);
         if claims.side == Side::Exchange {
             self.put(&claims.sale.share_ppm.to_le_bytes());
             self.put(&[u8::from(claims.sale.allow_private)]);
@@ -109,6 +135,20 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(text).ok()
     }
 
+    fn exposure(&mut self) -> Option<Exposure> {
+        let [count] = self.take()?;
+        let mut exposure = Exposure::default();
+        if count == 0 {
+            return Some(exposure);
+        }
+        exposure.user = u64::from_le_bytes(self.take()?);
+        exposure.household = u64::from_le_bytes(self.take()?);
+        for scope in exposure.scopes.get_mut(..usize::from(count))? {
+            *scope = self.number().filter(|scope| *scope != 0)?;
+        }
+        Some(exposure)
+    }
+
     fn sale(&mut self) -> Option<Sale> {
         let share_ppm = self.number()?;
         let allow_private = match self.take()? {
@@ -130,20 +170,27 @@ impl<'a> Reader<'a> {
         };
         let expires_at = self.number()?;
         let key = self.take()?;
-        let reservation = match self.take()? {
-            [0] => None,
-            [_] => Some((self.number()?, self.number()?, self.number()?)),
+        let [has] = self.take()?;
+        let reservation = match has & RESERVED {
+            0 => None,
+            _ => Some((self.number()?, self.number()?, self.number()?)),
+        };
+        let multiplier = match has & SEVERAL {
+            0 => Multiplier::ONE,
+            _ => Multiplier::new(i64::from_le_bytes(self.take()?))?,
         };
         let claims = Claims {
             side,
             expires_at,
             key,
             reservation,
+            multiplier,
             cpm: i64::from_le_bytes(self.take()?),
             currency: self.take()?,
             day: Day(self.number()?),
             draws: Draws::from_bits(u8::from_le_bytes(self.take()?))?,
             user: u64::from_le_bytes(self.take()?),
+            exposure: self.exposure()?,
             sale: match side {
                 Side::Bidder => Sale::default(),
                 Side::Exchange => self.sale()?,

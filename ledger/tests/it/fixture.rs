@@ -3,7 +3,7 @@
 use ledger::event::Kind;
 use ledger::store::{Budget, Funding, SqliteStore};
 use ledger::token::{Side, idempotency_key};
-use ledger::{Cpm, Currency, Event, Micros};
+use ledger::{Cpm, Currency, Event, Micros, Multiplier};
 use std::path::{Path, PathBuf};
 
 /// The currency of the tests.
@@ -60,10 +60,14 @@ pub(crate) fn bill(number: u32, cpm: i64) -> Event {
         bid: Cpm(cpm),
         cpm: Cpm(cpm),
         currency: EUR,
+        multiplier: Multiplier::ONE,
         share_ppm: 0,
         reason: 0,
         budgets: vec!["line:li_a".into()],
         reservation: None,
+        exposure: ledger::Exposure::default(),
+        held_until: 0,
+        touch: None,
     }
 }
 

@@ -5,7 +5,7 @@ use ledger::event::Fault;
 use ledger::invariant::within_budget;
 use ledger::statement::{Check, Period};
 use ledger::store::{Budget, BudgetState, Funding, SqliteStore, Store, StoreError};
-use ledger::{Cpm, Currency, Event, Micros, Outcome};
+use ledger::{Cpm, Currency, DeadLetter, Event, Micros, Outcome};
 
 const KEY: &str = "line:li_a";
 
@@ -86,8 +86,10 @@ fn an_impossible_bill_is_noted_and_the_bid_may_still_be_billed() {
     };
     assert_eq!(store.apply(&[right], &mut late).unwrap(), [charged]);
     assert_eq!(
-        store.refuse(&wrong[0].0, Fault::Negative).unwrap(),
-        Outcome::Duplicate
+        store
+            .refuse(&[DeadLetter::of(&wrong[0].0, Fault::Negative, "")])
+            .unwrap(),
+        [Outcome::Duplicate]
     );
 }
 

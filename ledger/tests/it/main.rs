@@ -2,9 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod auctions;
 mod books;
+mod conversions;
 mod fixture;
+mod letters;
 mod limits;
 mod month;
 mod node;
+mod prune;
 mod writer;

@@ -80,7 +80,14 @@ impl Node {
         let (book, open) = (Arc::new(Book::default()), Arc::new(Reservations::new(64)));
         let slots = std::array::from_fn(|_| book.add().unwrap());
         let (shared, table) = (Arc::clone(&book), Arc::clone(&open));
-        let (writer, thread) = Writer::start(Box::new(store), shared, table, 16, Duration::ZERO);
+        let (writer, thread) = Writer::start(
+            Box::new(store),
+            shared,
+            table,
+            Box::new(|_| ()),
+            16,
+            Duration::ZERO,
+        );
         Self {
             writer,
             thread,

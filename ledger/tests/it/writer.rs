@@ -5,7 +5,7 @@ use ledger::event::Fault;
 use ledger::reservation::ReservationId;
 use ledger::store::{SqliteStore, Store};
 use ledger::writer::Writer;
-use ledger::{Book, BudgetPath, Event, Micros, Outcome, Refusal, Reservations};
+use ledger::{Book, BudgetPath, DeadLetter, Event, Micros, Outcome, Refusal, Reservations};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
@@ -18,7 +18,14 @@ type Answer = Result<Outcome, Refusal>;
 
 fn start(store: SqliteStore, queue: usize) -> (Writer, JoinHandle<()>) {
     let (book, open) = (Arc::new(Book::default()), Arc::new(Reservations::new(16)));
-    Writer::start(Box::new(store), book, open, queue, Duration::from_millis(1))
+    Writer::start(
+        Box::new(store),
+        book,
+        open,
+        Box::new(|_| ()),
+        queue,
+        Duration::from_millis(1),
+    )
 }
 
 fn record(writer: &Writer, event: Event) -> Receiver<Answer> {
@@ -145,15 +152,15 @@ fn a_refusal_of_the_sender_is_noted() {
     let file = File::new("noted");
     let (writer, _thread) = start(file.open(0), 16);
     let (told, answers) = channel();
-    let fault = Fault::Unreadable;
+    let fault = Fault::NoPrice;
     for _ in 0..2 {
         let told = told.clone();
         let reply = Box::new(move |result| told.send(result).unwrap());
-        writer.refuse(bill(1, 0), fault, reply);
+        writer.refuse(DeadLetter::of(&bill(1, 0), fault, "/n/bill?t=x"), reply);
         assert_eq!(answer(&answers), Ok(Outcome::Refused { fault }));
     }
     let noted = writer.call(|store| store.refusals().unwrap()).unwrap();
-    assert_eq!(noted, [("unreadable".to_owned(), 1)]);
+    assert_eq!(noted, [("no_price".to_owned(), 1)]);
     assert!(is_charge(answer(&record(&writer, bill(1, 1_000_000)))));
 }
 
@@ -181,6 +188,7 @@ fn the_writer_settles_reservations_and_answers_after_the_commit() {
         Box::new(store),
         Arc::clone(&book),
         Arc::clone(&reservations),
+        Box::new(|_| ()),
         16,
         Duration::from_millis(1),
     );

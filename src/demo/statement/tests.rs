@@ -7,7 +7,7 @@ use ledger::event::Event;
 use ledger::posting::{Account, Column};
 use ledger::statement::{Balances, Logged};
 use ledger::store::BudgetState;
-use ledger::{Carry, Cpm};
+use ledger::{Carry, Cpm, Multiplier};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
@@ -32,10 +32,14 @@ fn event(kind: Kind, (partner, seat): (&str, &str), cpm: i64) -> Event {
         bid: Cpm(cpm),
         cpm: Cpm(cpm),
         currency: CURRENCY.parse().unwrap(),
+        multiplier: Multiplier::ONE,
         share_ppm: if kind == Kind::Sale { 850_000 } else { 0 },
         reason: 0,
         budgets: Vec::new(),
         reservation: None,
+        exposure: ledger::Exposure::default(),
+        held_until: 0,
+        touch: None,
     }
 }
 

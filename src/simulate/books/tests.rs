@@ -1,6 +1,6 @@
 use super::*;
 use ledger::store::{Budget, SqliteStore, Store};
-use ledger::{Cpm, Currency};
+use ledger::{Cpm, Currency, Multiplier};
 use proptest::prelude::*;
 
 const EUR: Currency = Currency(*b"EUR");
@@ -64,10 +64,14 @@ fn bill(bid: u8, cpm: i64, keys: usize) -> Event {
         bid: Cpm(80_000),
         cpm: Cpm(cpm),
         currency: EUR,
+        multiplier: Multiplier::ONE,
         share_ppm: 0,
         reason: 0,
         budgets: keys.iter().map(|key| (*key).to_owned()).collect(),
         reservation: None,
+        exposure: ledger::Exposure::default(),
+        held_until: 0,
+        touch: None,
     }
 }
 

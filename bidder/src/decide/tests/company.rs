@@ -4,6 +4,8 @@ use super::*;
 use crate::catalog::{
     Approval, Creative, Delivery, File, Format, Input, PodPosition, Rotation, Template,
 };
+use crate::sample;
+use ledger::Shown;
 use std::collections::BTreeMap;
 
 /// One line item for each of `seconds`, with a video of that length; each dearer than the next.
@@ -235,7 +237,8 @@ fn turns(rotation: Rotation, cap: Option<u16>) -> World {
         let item = &mut input.line_items[0];
         item.creatives = (0..3).map(|at| format!("cr_{at}")).collect();
         item.delivery.rotation = rotation;
-        item.daily_cap = cap;
+        let rules = cap.map(|most| sample::per_day(&item.id, most));
+        item.frequency = rules.into_iter().collect();
     })
 }
 
@@ -272,13 +275,13 @@ fn a_sequence_follows_what_the_user_has_seen() {
             .signer
             .verify(Purpose::Notice, text, 0, &mut buffer)
             .unwrap();
-        let item = &world.catalog.items[0];
-        let day = world.plan.day(item.advertiser);
-        let expiry = world.exchange.reservation_expiry(&claims);
-        let now = (NOW_MS / 1_000) as u32;
-        world
-            .caps
-            .confirm(UserKey(claims.user), item.key, day, expiry, now);
+        let shown = Shown {
+            seq: 0,
+            exposure: claims.exposure,
+            held_until: world.exchange.reservation_expiry(&claims),
+            at_s: (NOW_MS / 1_000) as u32,
+        };
+        world.caps.confirm(&shown, shown.at_s);
     }
     assert_eq!(seen, ["cr_0", "cr_1", "cr_2", "cr_0", "cr_1"]);
 }

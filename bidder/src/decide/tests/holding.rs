@@ -1,12 +1,15 @@
 //! What a bid takes from leases, reservations and caps, and gives back.
 
 use super::*;
+use crate::sample;
 use crate::{TEST_PARTNER, notice};
 use ledger::BudgetPath;
 
 #[test]
 fn a_test_is_answered_and_takes_nothing() {
-    let world = World::new(1, |input, _| input.line_items[0].daily_cap = Some(1));
+    let world = World::new(1, |input, _| {
+        input.line_items[0].frequency = vec![sample::per_day("li_0", 1)]
+    });
     let request = with(|request| request["test"] = 1.into());
     for _ in 0..3 {
         let answer = ask(&world, &request);
@@ -28,7 +31,7 @@ fn a_test_is_answered_and_takes_nothing() {
         assert_eq!(event, Err(notice::Refusal::Test));
     }
     let slot = world.catalog.items[0].budget.slots()[0];
-    assert_eq!((world.book.reserved(slot), world.caps.entries()), (0, 0));
+    assert_eq!((world.book.reserved(slot), world.caps.subjects()), (0, 0));
 }
 
 #[test]
@@ -67,7 +70,9 @@ fn a_full_table_of_reservations_ends_bidding() {
 
 #[test]
 fn caps_count_by_user_and_come_back_with_a_loss() {
-    let world = World::new(1, |input, _| input.line_items[0].daily_cap = Some(2));
+    let world = World::new(1, |input, _| {
+        input.line_items[0].frequency = vec![sample::per_day("li_0", 2)]
+    });
     let answers = [1, 2, 3].map(|seed| ask_with_seed(&world, &request(), seed));
     assert!(answers[..2].iter().all(|answer| answer.outcome.is_ok()));
     assert_eq!(refused(&world, &request()), NoBid::FrequencyCapped);
@@ -84,14 +89,15 @@ fn caps_count_by_user_and_come_back_with_a_loss() {
         .verify(Purpose::Notice, token(lurl, "?t="), 0, &mut buffer)
         .unwrap();
     let expiry = world.exchange.reservation_expiry(&claims);
-    let key = crate::catalog::line_item_key(claims.line_item);
-    assert!(world.caps.release(UserKey(claims.user), key, expiry));
+    assert!(world.caps.release(&claims.exposure, expiry));
     assert!(ask(&world, &request()).outcome.is_ok());
 }
 
 #[test]
 fn a_refused_lease_gives_the_cap_back() {
-    let world = World::new(1, |input, _| input.line_items[0].daily_cap = Some(1));
+    let world = World::new(1, |input, _| {
+        input.line_items[0].frequency = vec![sample::per_day("li_0", 1)]
+    });
     let slot = world.catalog.items[0].budget.slots()[0];
     let taken = world.book.withdraw(slot, i64::MAX);
     assert_eq!(refused(&world, &request()), NoBid::NoBudget);

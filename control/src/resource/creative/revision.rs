@@ -138,6 +138,7 @@ impl Creative {
         Self {
             name: None,
             exp_s: None,
+            frequency: Vec::new(),
             approvals: None,
             revision: None,
             earlier: Vec::new(),

@@ -1,9 +1,10 @@
 //! What one event does to the tables: a ladder of checks, then the writes.
 
-use super::budget_state;
+use super::{budget_state, conversions, letters};
 use crate::carry::Carry;
 use crate::event::{Event, Fault, Kind, Outcome};
 use crate::invariant;
+use crate::letter::DeadLetter;
 use crate::money::Micros;
 use crate::posting::{Column, Entry, Posting};
 use crate::store::{BudgetState, Funding, StoreError};
@@ -18,7 +19,7 @@ pub(super) fn apply(
     event: &Event,
     funding: &mut Ask<'_>,
 ) -> Result<Outcome, StoreError> {
-    if known(change, event)? {
+    if known(change, event.key, event.kind)? {
         return Ok(Outcome::Duplicate);
     }
     if let Some(fault) = event.fault() {
@@ -38,10 +39,14 @@ pub(super) fn apply(
 }
 
 /// Whether the event has been written before.
-pub(super) fn known(change: &Transaction<'_>, event: &Event) -> Result<bool, StoreError> {
+pub(super) fn known(
+    change: &Transaction<'_>,
+    key: [u8; 16],
+    kind: Kind,
+) -> Result<bool, StoreError> {
     Ok(change
         .prepare_cached("SELECT 1 FROM event WHERE key = ?1 AND kind = ?2")?
-        .exists(params![event.key, event.kind.label()])?)
+        .exists(params![key, kind.label()])?)
 }
 
 fn bill(
@@ -135,7 +140,7 @@ fn frozen_of(change: &Transaction<'_>, key: &str, epoch: u32) -> Result<i64, Sto
 /// What the event costs, its remainder carried on.
 fn cost(change: &Transaction<'_>, event: &Event) -> Result<Micros, StoreError> {
     let mut carry = read_carry(change, &event.carry_key())?;
-    let cost = carry.impression(event.cpm);
+    let cost = event.cost(&mut carry);
     write_carry(change, &event.carry_key(), carry)?;
     Ok(cost)
 }
@@ -164,29 +169,9 @@ fn write(
     })
 }
 
-/// Notes a refusal, each reason once for a bid, and leaves the bid open to be billed rightly.
-pub(super) fn refuse(
-    change: &Transaction<'_>,
-    event: &Event,
-    fault: Fault,
-) -> Result<Outcome, StoreError> {
-    change
-        .prepare_cached(
-            "INSERT OR IGNORE INTO refusal
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-        )?
-        .execute(params![
-            event.key,
-            event.kind.label(),
-            fault.label(),
-            event.at_ms,
-            event.exchange,
-            event.seat,
-            event.line_item,
-            event.bid.0,
-            event.cpm.0,
-            event.currency.code(),
-        ])?;
+/// Keeps the event as a dead letter and leaves the bid open to be billed rightly.
+fn refuse(change: &Transaction<'_>, event: &Event, fault: Fault) -> Result<Outcome, StoreError> {
+    letters::write(change, &DeadLetter::of(event, fault, ""))?;
     Ok(Outcome::Refused { fault })
 }
 
@@ -200,9 +185,9 @@ fn insert(
         .prepare_cached(
             "INSERT INTO event (kind, key, at_ms, exchange, seat, advertiser, line_item, creative,
                  publisher, placement, partner, cpm, currency, share_ppm, reason, funded, cost, bid,
-                 booked_ms)
+                 multiplier, booked_ms)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,
-                 ?16, ?17, ?18, max(?3, (SELECT coalesce(max(at_ms), ?3) FROM closing)))",
+                 ?16, ?17, ?18, ?19, max(?3, (SELECT coalesce(max(at_ms), ?3) FROM closing)))",
         )?
         .execute(params![
             event.kind.label(),
@@ -223,8 +208,11 @@ fn insert(
             funded,
             cost.0,
             event.bid.0,
+            event.multiplier.millionths(),
         ])?;
-    Ok(change.last_insert_rowid())
+    let seq = change.last_insert_rowid();
+    conversions::touch(change, event)?;
+    Ok(seq)
 }
 
 fn post(change: &Transaction<'_>, event: i64, posting: &Posting) -> Result<(), StoreError> {

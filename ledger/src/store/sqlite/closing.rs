@@ -19,7 +19,7 @@ use read::{accounts, closing, frozen, opening};
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use std::collections::BTreeMap;
 
-pub(super) use read::{first_opening, pruned};
+pub(super) use read::{first_opening, pruned, read_month};
 
 /// How often a closing begins anew because events of its month came meanwhile.
 const ATTEMPTS: u32 = 3;

@@ -3,9 +3,10 @@
 use super::{adjustments, closing, read_budget};
 use crate::currency::Currency;
 use crate::event::{Event, Kind};
-use crate::money::{Cpm, Micros};
+use crate::exposure::Exposure;
+use crate::money::{Cpm, Micros, Multiplier};
 use crate::posting::Account;
-use crate::statement::{Balances, Books, Logged, Opening, Periods, Replay, Statement};
+use crate::statement::{Balances, Books, Logged, Opening, Period, Periods, Replay, Statement};
 use crate::store::{BudgetState, StoreError};
 use rusqlite::{Connection, Row, params};
 
@@ -63,15 +64,25 @@ pub(super) fn refusals(connection: &Connection) -> Result<Vec<(String, u64)>, St
 pub(super) fn for_each(
     connection: &Connection,
     after: i64,
+    visit: impl FnMut(Logged),
+) -> Result<(), StoreError> {
+    for_each_within(connection, after, Period::ALL, visit)
+}
+
+/// Visits those events of the log behind `after` whose own time lies in a period.
+pub(super) fn for_each_within(
+    connection: &Connection,
+    after: i64,
+    period: Period,
     mut visit: impl FnMut(Logged),
 ) -> Result<(), StoreError> {
     let mut statement = connection.prepare(
         "SELECT kind, key, at_ms, exchange, seat, advertiser, line_item, creative, publisher,
                 placement, partner, cpm, currency, share_ppm, reason, funded, cost, bid, seq,
-                booked_ms
-         FROM event WHERE seq > ?1 ORDER BY seq",
+                booked_ms, multiplier
+         FROM event WHERE seq > ?1 AND at_ms >= ?2 AND at_ms < ?3 ORDER BY seq",
     )?;
-    let mut rows = statement.query([after])?;
+    let mut rows = statement.query(params![after, period.from_ms, period.to_ms])?;
     while let Some(row) = rows.next()? {
         visit(read_event(row)?);
     }
@@ -173,10 +184,15 @@ fn read_event(row: &Row<'_>) -> Result<Logged, StoreError> {
         bid: Cpm(row.get(17)?),
         cpm: Cpm(row.get(11)?),
         currency: read_currency(row, 12)?,
+        multiplier: Multiplier::new(row.get(20)?)
+            .ok_or_else(|| StoreError::Corrupt("a multiplier beyond all bounds".to_owned()))?,
         share_ppm: row.get(13)?,
         reason: row.get(14)?,
         budgets: Vec::new(),
         reservation: None,
+        exposure: Exposure::default(),
+        held_until: 0,
+        touch: None,
     };
     Ok(Logged {
         seq: row.get(18)?,

@@ -4,7 +4,7 @@ use crate::store::StoreError;
 use rusqlite::{Connection, Transaction};
 
 /// Each step makes a file of the version before it into the next.
-const STEPS: [&str; 3] = [
+const STEPS: [&str; 7] = [
     "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE event (
@@ -88,6 +88,55 @@ CREATE TRIGGER adjustment_stays BEFORE UPDATE ON adjustment
 CREATE TRIGGER adjustment_entry_stays BEFORE UPDATE ON adjustment_entry
     BEGIN SELECT raise(ABORT, 'an adjustment does not change'); END;
 ",
+    // Whose frequency counts an impression moves, until they are saved elsewhere.
+    "
+CREATE TABLE shown (
+    seq INTEGER PRIMARY KEY, at_s INTEGER NOT NULL, held_until INTEGER NOT NULL,
+    user INTEGER NOT NULL, household INTEGER NOT NULL, scopes BLOB NOT NULL) STRICT;
+",
+    // The postings of one event, to be taken back or pruned with it.
+    "
+CREATE INDEX entry_event ON entry (event);
+",
+    // How many impressions an event counts for. Refusals with a number and as they came, so that
+    // they are listed in pages and judged again.
+    "
+ALTER TABLE event ADD COLUMN multiplier INTEGER NOT NULL DEFAULT 1000000;
+ALTER TABLE refusal RENAME TO refusal_before;
+CREATE TABLE refusal (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, key BLOB NOT NULL, kind TEXT NOT NULL,
+    fault TEXT NOT NULL, at_ms INTEGER NOT NULL, exchange TEXT NOT NULL, seat TEXT NOT NULL,
+    line_item TEXT NOT NULL, bid INTEGER NOT NULL, cpm INTEGER NOT NULL, currency TEXT NOT NULL,
+    told TEXT NOT NULL DEFAULT '', verified INTEGER NOT NULL DEFAULT 1,
+    replayed_ms INTEGER NOT NULL DEFAULT 0, outcome TEXT NOT NULL DEFAULT '',
+    UNIQUE (key, kind, fault)) STRICT;
+INSERT INTO refusal (key, kind, fault, at_ms, exchange, seat, line_item, bid, cpm, currency)
+    SELECT * FROM refusal_before ORDER BY at_ms, key, kind, fault;
+DROP TABLE refusal_before;
+UPDATE refusal SET fault = 'absurd' WHERE fault = 'too_high';
+CREATE INDEX refusal_stray ON refusal (id) WHERE verified = 0;
+CREATE INDEX refusal_at ON refusal (at_ms);
+",
+    // Who saw and clicked what, and which conversions were credited to it.
+    "
+CREATE TABLE touch (
+    id INTEGER PRIMARY KEY, key BLOB NOT NULL, click INTEGER NOT NULL, user INTEGER NOT NULL,
+    advertiser TEXT NOT NULL, at_ms INTEGER NOT NULL, campaign TEXT NOT NULL,
+    line_item TEXT NOT NULL, creative TEXT NOT NULL, exchange TEXT NOT NULL,
+    publisher TEXT NOT NULL) STRICT;
+CREATE INDEX touch_key ON touch (key);
+CREATE INDEX touch_user ON touch (advertiser, user, click, at_ms) WHERE user <> 0;
+CREATE TABLE conversion (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, advertiser TEXT NOT NULL, order_id TEXT NOT NULL,
+    at_ms INTEGER NOT NULL, received_ms INTEGER NOT NULL, booked_ms INTEGER NOT NULL,
+    source TEXT NOT NULL, token BLOB NOT NULL, value INTEGER NOT NULL, currency TEXT NOT NULL,
+    credit TEXT NOT NULL, key BLOB, touched_ms INTEGER, campaign TEXT NOT NULL,
+    line_item TEXT NOT NULL, creative TEXT NOT NULL, exchange TEXT NOT NULL,
+    publisher TEXT NOT NULL, UNIQUE (advertiser, order_id)) STRICT;
+CREATE INDEX conversion_token ON conversion (token) WHERE token <> x'';
+CREATE INDEX conversion_booked ON conversion (advertiser, booked_ms);
+CREATE INDEX conversion_at ON conversion (at_ms);
+",
 ];
 
 /// Version of the files that this program writes.
@@ -155,6 +204,35 @@ mod tests {
             })
             .unwrap();
         assert_eq!(frozen, (6, 2, 99));
+    }
+
+    #[test]
+    fn refusals_of_the_fourth_version_get_numbers() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        for step in &STEPS[..4] {
+            connection.execute_batch(step).unwrap();
+        }
+        connection
+            .execute_batch(
+                "PRAGMA user_version = 4;
+                 INSERT INTO refusal VALUES
+                     (x'02', 'bill', 'too_high', 20, 'x', 's', 'l', 1, 2, 'EUR'),
+                     (x'01', 'bill', 'above_bid', 10, 'x', 's', 'l', 1, 2, 'EUR');",
+            )
+            .unwrap();
+        let change = connection.transaction().unwrap();
+        migrate(&change).unwrap();
+        change.commit().unwrap();
+        let mut found = connection
+            .prepare("SELECT id, fault, cpm, currency, told FROM refusal ORDER BY id")
+            .unwrap();
+        let rows = found.query_map([], |row| {
+            let texts: (String, String, String) = (row.get(1)?, row.get(3)?, row.get(4)?);
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(2)?, texts))
+        });
+        let rows: Vec<_> = rows.unwrap().map(Result::unwrap).collect();
+        let text = |fault: &str| (fault.to_owned(), "EUR".to_owned(), String::new());
+        assert_eq!(rows, [(1, 2, text("above_bid")), (2, 2, text("absurd"))]);
     }
 
     #[test]

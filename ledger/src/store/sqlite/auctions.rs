@@ -1,0 +1,240 @@
+//! The file of the auction log. It is not money: a power cut may cost the last second of it, so
+//! that its writes do not compete with the ledger's for the disk.
+
+use super::PATIENCE;
+use super::log::read_currency;
+use crate::auction::{AuctionRecord, BidRecord};
+use crate::money::Cpm;
+use crate::statement::Period;
+use crate::store::StoreError;
+use rusqlite::{Connection, OpenFlags, Row, params};
+use std::path::Path;
+
+const TABLES: &str = "
+CREATE TABLE auction (
+    id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, auction TEXT NOT NULL, publisher TEXT NOT NULL,
+    country TEXT NOT NULL, imps INTEGER NOT NULL, currency TEXT NOT NULL, ended TEXT NOT NULL)
+    STRICT;
+CREATE INDEX auction_at ON auction (at_ms);
+CREATE TABLE bid (
+    auction INTEGER NOT NULL, imp TEXT NOT NULL, placement TEXT NOT NULL, floor INTEGER NOT NULL,
+    partner TEXT NOT NULL, seat TEXT NOT NULL, line_item TEXT NOT NULL, creative TEXT NOT NULL,
+    bid INTEGER NOT NULL, currency TEXT NOT NULL, outcome TEXT NOT NULL, reason INTEGER NOT NULL,
+    price INTEGER NOT NULL, key BLOB NOT NULL) STRICT;
+CREATE INDEX bid_auction ON bid (auction);
+";
+
+/// Version of the file.
+const VERSION: i64 = 1;
+
+/// The auction log in a file of its own.
+pub struct AuctionFile {
+    connection: Connection,
+}
+
+/// An auction as it is read back; its texts were written by this program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoggedAuction {
+    /// Its number in the file, rising.
+    pub id: i64,
+    /// How it ended.
+    pub ended: String,
+    /// The outcome of each bid.
+    pub outcomes: Vec<String>,
+    /// All else; the labels in it are empty.
+    pub record: AuctionRecord,
+}
+
+impl AuctionFile {
+    /// Opens the file to write, and makes it where there is none.
+    ///
+    /// # Errors
+    /// Where it cannot be opened or is of another version.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let mut connection = Connection::open(path)?;
+        connection.busy_timeout(PATIENCE)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "NORMAL")?;
+        let change = connection.transaction()?;
+        if version(&change)? == 0 {
+            change.execute_batch(TABLES)?;
+            change.pragma_update(None, "user_version", VERSION)?;
+        }
+        change.commit()?;
+        check(&connection)?;
+        Ok(Self { connection })
+    }
+
+    /// Opens the file to read, beside a running node if need be.
+    ///
+    /// # Errors
+    /// Where there is none, it cannot be opened or is of another version.
+    pub fn read(path: &Path) -> Result<Self, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(PATIENCE)?;
+        connection.pragma_update(None, "query_only", true)?;
+        check(&connection)?;
+        Ok(Self { connection })
+    }
+
+    /// Appends records in one transaction.
+    ///
+    /// # Errors
+    /// Where the database refuses; none is then written.
+    pub fn append<'r>(
+        &mut self,
+        records: impl IntoIterator<Item = &'r AuctionRecord>,
+    ) -> Result<(), StoreError> {
+        let change = self.connection.transaction()?;
+        for record in records {
+            change
+                .prepare_cached("INSERT INTO auction VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
+                .execute(params![
+                    record.at_ms,
+                    record.auction,
+                    record.publisher,
+                    record.country,
+                    record.imps,
+                    record.currency.code(),
+                    record.ended,
+                ])?;
+            let id = change.last_insert_rowid();
+            for bid in &record.bids {
+                change
+                    .prepare_cached(
+                        "INSERT INTO bid VALUES
+                             (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+                    )?
+                    .execute(params![
+                        id,
+                        bid.imp,
+                        bid.placement,
+                        bid.floor.0,
+                        bid.partner,
+                        bid.seat,
+                        bid.line_item,
+                        bid.creative,
+                        bid.bid.0,
+                        bid.currency.code(),
+                        bid.outcome,
+                        bid.reason,
+                        bid.price.0,
+                        bid.key,
+                    ])?;
+            }
+        }
+        Ok(change.commit()?)
+    }
+
+    /// Deletes up to `most` auctions before a moment (unix milliseconds), and says how many.
+    ///
+    /// # Errors
+    /// Where the database refuses; none is then deleted.
+    pub fn prune(&mut self, before_ms: i64, most: u32) -> Result<u64, StoreError> {
+        let change = self.connection.transaction()?;
+        let old = "SELECT id FROM auction WHERE at_ms < ?1 ORDER BY at_ms, id LIMIT ?2";
+        change.execute(
+            &format!("DELETE FROM bid WHERE auction IN ({old})"),
+            params![before_ms, most],
+        )?;
+        let gone = change.execute(
+            &format!("DELETE FROM auction WHERE id IN ({old})"),
+            params![before_ms, most],
+        )?;
+        change.commit()?;
+        Ok(gone as u64)
+    }
+
+    /// Visits the auctions of a period in the order of their time.
+    ///
+    /// # Errors
+    /// Where the database refuses, or `visit` does.
+    pub fn each<E: From<StoreError>>(
+        &self,
+        period: Period,
+        mut visit: impl FnMut(&LoggedAuction) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let failed = |error: rusqlite::Error| E::from(StoreError::from(error));
+        let mut statement = self
+            .connection
+            .prepare(
+                "SELECT id, at_ms, auction, publisher, country, imps, currency, ended
+                 FROM auction WHERE at_ms >= ?1 AND at_ms < ?2 ORDER BY at_ms, id",
+            )
+            .map_err(failed)?;
+        let mut rows = statement
+            .query(params![period.from_ms, period.to_ms])
+            .map_err(failed)?;
+        while let Some(row) = rows.next().map_err(failed)? {
+            visit(&self.auction(row)?)?;
+        }
+        Ok(())
+    }
+
+    fn auction(&self, row: &Row<'_>) -> Result<LoggedAuction, StoreError> {
+        let id = row.get(0)?;
+        let mut statement = self.connection.prepare_cached(
+            "SELECT imp, placement, floor, partner, seat, line_item, creative, bid, currency,
+                    outcome, reason, price, key
+             FROM bid WHERE auction = ?1 ORDER BY rowid",
+        )?;
+        let mut bids = statement.query([id])?;
+        let (mut outcomes, mut found) = (Vec::new(), Vec::new());
+        while let Some(bid) = bids.next()? {
+            outcomes.push(bid.get(9)?);
+            found.push(read_bid(bid)?);
+        }
+        Ok(LoggedAuction {
+            id,
+            ended: row.get(7)?,
+            outcomes,
+            record: AuctionRecord {
+                at_ms: row.get(1)?,
+                auction: row.get(2)?,
+                publisher: row.get(3)?,
+                country: row.get(4)?,
+                imps: row.get(5)?,
+                currency: read_currency(row, 6)?,
+                ended: "",
+                bids: found,
+            },
+        })
+    }
+}
+
+fn read_bid(row: &Row<'_>) -> Result<BidRecord, StoreError> {
+    Ok(BidRecord {
+        imp: row.get(0)?,
+        placement: row.get(1)?,
+        floor: Cpm(row.get(2)?),
+        partner: row.get(3)?,
+        seat: row.get(4)?,
+        line_item: row.get(5)?,
+        creative: row.get(6)?,
+        bid: Cpm(row.get(7)?),
+        currency: read_currency(row, 8)?,
+        outcome: "",
+        reason: row.get(10)?,
+        price: Cpm(row.get(11)?),
+        key: row.get(12)?,
+    })
+}
+
+fn version(connection: &Connection) -> Result<i64, StoreError> {
+    Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
+}
+
+fn check(connection: &Connection) -> Result<(), StoreError> {
+    match version(connection)? {
+        VERSION => Ok(()),
+        found if found > VERSION => Err(StoreError::Newer {
+            found,
+            known: VERSION,
+        }),
+        found => Err(StoreError::Older {
+            found,
+            known: VERSION,
+        }),
+    }
+}
