@@ -297,8 +297,13 @@ async fn conclude<'a, L, C: Clock>(
 }
 
 fn count<L, C>(desk: &Desk<L, C>, auction: &Auction<'_>, offers: &[Offer<'_>], awards: &[Award]) {
-    for loss in offers.iter().filter_map(|offer| offer.standing.err()) {
-        desk.counters.losses.count(loss);
+    for offer in offers {
+        if let Err(loss) = offer.standing {
+            desk.counters.losses.count(loss);
+            auction.seller.losses.count(loss);
+            let buyer = &auction.market.buyers()[offer.buyer];
+            buyer.live.losses.count(loss);
+        }
     }
     for offer in offers {
         let id = offer.bid.dealid.unwrap_or_default();

@@ -6,6 +6,7 @@ use crate::deal::Agreed;
 use crate::fanout::{Habits, Traffic};
 use crate::link::notice::{Kind, Notice};
 use crate::link::{Quota, Timing};
+use crate::screen::Loss;
 use foldhash::fast::RandomState;
 use ledger::RateTable;
 use openrtb::reshape::Shape;
@@ -24,6 +25,8 @@ pub struct Seller {
     pub index: usize,
     /// Its requests per second.
     pub quota: Arc<Quota>,
+    /// Why bids on its imps did not win.
+    pub losses: Arc<Tally<Loss>>,
     placements: Map<Placement>,
     deals: Vec<Agreed>,
 }
@@ -81,6 +84,8 @@ pub struct Live {
     pub deliveries: Arc<Deliveries>,
     /// On what it bids.
     pub habits: Habits,
+    /// Why its bids did not win.
+    pub losses: Tally<Loss>,
 }
 
 impl Buyer {
@@ -221,6 +226,7 @@ impl Market {
             publisher,
             index: index as usize,
             quota,
+            losses: old.map(|old| Arc::clone(&old.losses)).unwrap_or_default(),
             placements: Map::default(),
             deals: Vec::new(),
         });

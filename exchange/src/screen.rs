@@ -59,6 +59,12 @@ labels! {
         Format = "format",
         /// A size that the imp does not take.
         Size = "size",
+        /// A video or audio that is too short or too long.
+        Duration = "duration",
+        /// A protocol of video or audio that the imp does not take.
+        Protocol = "protocol",
+        /// A language that the request does not allow.
+        Language = "language",
         /// A blocked advertiser.
         Advertiser = "advertiser",
         /// An advertiser that the deal does not admit.
@@ -95,9 +101,11 @@ impl Loss {
             Loss::LostToDeal | Loss::LowerTier => 103,
             Loss::Seat => 104,
             Loss::Size => 203,
-            Loss::Format => 204,
+            Loss::Duration => 200,
+            Loss::Format | Loss::Protocol => 204,
             Loss::Advertiser => 205,
             Loss::Insecure => 207,
+            Loss::Language => 208,
             Loss::Category => 209,
             Loss::Attribute => 210,
             Loss::NotInDeal => 213,
@@ -121,6 +129,9 @@ impl Loss {
             | Loss::NoCreativeId
             | Loss::Format
             | Loss::Size
+            | Loss::Duration
+            | Loss::Protocol
+            | Loss::Language
             | Loss::Advertiser
             | Loss::NotInDeal
             | Loss::Category

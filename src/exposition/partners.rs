@@ -20,6 +20,14 @@ pub(super) fn describe() {
         "Notices to each partner, by kind and what became of them."
     );
     describe_counter!(
+        "gavel_partner_bids_lost_total",
+        "Bids of each partner that were rejected or lost, by reason."
+    );
+    describe_counter!(
+        "gavel_publisher_bids_lost_total",
+        "Bids on the imps of each publisher that were rejected or lost, by reason."
+    );
+    describe_counter!(
         "gavel_deal_events_total",
         "What became of each deal on the imps that it is about."
     );
@@ -37,9 +45,15 @@ pub(super) fn describe() {
     );
 }
 
-/// Copies the counters of deals into the recorder; whoever may set up deals names them.
-pub(super) fn deals(node: &Node) {
+/// Copies the counters of publishers and their deals into the recorder; whoever may set up deals
+/// names them.
+pub(super) fn sellers(node: &Node) {
     for seller in node.snapshot.load().market.sellers() {
+        let publisher = seller.publisher.id.to_string();
+        copy(
+            &seller.losses,
+            |label| counter!("gavel_publisher_bids_lost_total", "publisher" => publisher.clone(), "reason" => label),
+        );
         for agreed in seller.deals() {
             let deal = agreed.deal.id.to_string();
             copy(
@@ -61,6 +75,10 @@ pub(super) fn count(node: &Node) {
         copy(
             &buyer.events,
             |label| counter!("gavel_partner_events_total", "partner" => partner.clone(), "event" => label),
+        );
+        copy(
+            &buyer.live.losses,
+            |label| counter!("gavel_partner_bids_lost_total", "partner" => partner.clone(), "reason" => label),
         );
         let in_flight = buyer.live.in_flight.load(Ordering::Relaxed);
         gauge!("gavel_partner_in_flight", "partner" => partner.clone()).set(f64::from(in_flight));

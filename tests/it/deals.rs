@@ -93,6 +93,8 @@ fn a_deal_is_offered_reported_and_changed_while_the_node_runs() {
         "gavel_deal_events_total{deal=\"deal_it\",event=\"won\"}",
         "gavel_deal_bids_lost_total{deal=\"deal_it\",reason=\"outbid\"}",
         "gavel_bids_lost_total{reason=\"lower_tier\"}",
+        "gavel_partner_bids_lost_total{partner=\"open\",reason=\"lower_tier\"}",
+        "gavel_publisher_bids_lost_total{publisher=\"pub_it\",reason=\"lower_tier\"}",
     ] {
         let found = metrics.lines().find(|one| one.starts_with(line));
         assert!(
