@@ -234,3 +234,95 @@ fn a_browser_says_who_sees_the_ad_and_a_server_does_not() {
         assert!(start.elapsed() < Duration::from_secs(15), "{seen}");
     }
 }
+
+/// A request as Prebid Server sends it to a partner without an adapter of its own: OpenRTB 2.5
+/// with `ext` of its own everywhere, the person as the browser told the server.
+fn from_prebid_server(id: &str) -> Value {
+    json!({
+        "id": id,
+        "imp": [{
+            "id": "slot-1", "secure": 1, "tagid": "top",
+            "banner": { "format": [{ "w": 300, "h": 250 }, { "w": 300, "h": 600 }] },
+            "ext": { "bidder": { "placement": "top" }, "gpid": "/1/news#top", "tid": "t-1",
+                "data": { "pbadslot": "/1/news" } }
+        }],
+        "site": { "domain": "pub.example", "page": "https://pub.example/a",
+            "publisher": { "id": "pub_it", "domain": "pub.example" }, "ext": { "amp": 0 } },
+        "device": { "ua": "Mozilla/5.0 (X11; Linux x86_64)", "ip": "81.2.69.160", "dnt": 0 },
+        "user": { "ext": { "consent": "", "eids": [{ "source": "id.example",
+            "uids": [{ "id": "e1", "atype": 1 }] }] } },
+        "at": 1, "tmax": 400, "cur": ["USD", "EUR"],
+        "source": { "tid": "t-0", "ext": { "schain": { "complete": 1, "ver": "1.0",
+            "nodes": [{ "asi": "host.example", "sid": "7", "hp": 1 }] } } },
+        "regs": { "ext": { "gdpr": 0, "us_privacy": "1---" } },
+        "ext": { "prebid": { "channel": { "name": "pbjs", "version": "v9" }, "auctiontimestamp": 1,
+            "targeting": { "includewinners": true },
+            "server": { "externalurl": "https://pbs.example", "gvlid": 1 } } }
+    })
+}
+
+#[test]
+fn prebid_server_may_call_as_of_any_partner() {
+    let partner = Silent::new();
+    let public = "data.public_url = \"https://ads.example\"\n";
+    let node = Node::start(&resources(&partner), public);
+    let change = json!({ "from_servers": true }).to_string();
+    assert_eq!(
+        node.api("PATCH", "/v1/publishers/pub_it", &change).status,
+        200
+    );
+    let headers = "Content-Type: application/json;charset=utf-8\r\nAccept: application/json\r\n\
+        X-Openrtb-Version: 2.5\r\nUser-Agent: Go-http-client/1.1\r\n";
+    let ask = |body: &Value| {
+        let body = body.to_string();
+        node.client()
+            .request("POST", PATH, headers, body.as_bytes())
+    };
+    let answer = ask(&from_prebid_server("pbs"));
+    assert_eq!(
+        (answer.status, answer.header("x-openrtb-version")),
+        (200, Some("2.5"))
+    );
+    let told = answer.json();
+    assert_eq!((&told["id"], &told["cur"]), (&json!("pbs"), &json!("EUR")));
+    let bid = &told["seatbid"][0]["bid"][0];
+    // What a generic adapter must find: imp, price, markup, creative, size and kind of media.
+    assert_eq!(
+        (&bid["impid"], &bid["mtype"]),
+        (&json!("slot-1"), &json!(1))
+    );
+    assert!(bid["price"].as_f64().is_some_and(|price| price > 0.0));
+    for text in ["id", "adm", "crid", "burl"] {
+        assert!(
+            bid[text].as_str().is_some_and(|text| !text.is_empty()),
+            "{text}"
+        );
+    }
+    assert_eq!((&bid["w"], &bid["h"]), (&json!(300), &json!(250)));
+    let seen = partner.seen("pbs", || {
+        ask(&from_prebid_server("pbs"));
+    });
+    assert_eq!(seen["device"]["ua"], "Mozilla/5.0 (X11; Linux x86_64)");
+    assert_eq!(seen["imp"][0]["ext"]["gpid"], "/1/news#top");
+    assert_eq!(seen["source"]["schain"]["nodes"][0]["sid"], "7");
+    assert_eq!(seen["user"]["eids"][0]["uids"][0]["id"], "e1");
+
+    let mut none = from_prebid_server("none");
+    none["imp"][0]["banner"] = json!({ "format": [{ "w": 970, "h": 90 }] });
+    assert_eq!(ask(&none).status, 204);
+    let mut faulty = from_prebid_server("faulty");
+    faulty["imp"][0]["banner"]["w"] = json!(-1);
+    let answer = ask(&faulty);
+    assert_eq!(
+        (answer.status, answer.header("x-openrtb-version")),
+        (400, Some("2.5"))
+    );
+    let mut test = from_prebid_server("test");
+    test["test"] = json!(1);
+    let told = ask(&test).json();
+    assert_eq!(
+        told["seatbid"][0]["bid"][0].get("burl"),
+        None,
+        "a test is not billed"
+    );
+}
