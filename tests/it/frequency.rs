@@ -209,7 +209,7 @@ fn creatives_take_over_and_levels_add_up() {
         frequency = [{ max = 1, per = \"day\", without_id = \"serve\" }]";
     let resources = resources(
         "",
-        "frequency = [{ max = 3, per = \"day\", without_id = \"serve\" }]",
+        "frequency = [{ max = 20, per = \"day\", without_id = \"serve\" }]",
     )
     .replace(
         "creatives = [\"cr_it\"]",
@@ -217,7 +217,8 @@ fn creatives_take_over_and_levels_add_up() {
     )
     .replace("landing_page = \"https://it.example/\"", rule);
     let node = Node::start(&format!("{resources}\n{}", &other[from..to]), "");
-    let mut seen: Vec<String> = (0..3)
+    // Which creative comes is drawn: one that is never drawn in twenty is one in a million.
+    let mut seen: Vec<String> = (0..20)
         .map(|number| {
             let bid = bid(&node, &format!("n{number}"));
             bid["crid"].as_str().unwrap().to_owned()
