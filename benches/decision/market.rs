@@ -376,7 +376,8 @@ fn refined(random: &mut Random, targeting: Targeting) -> Targeting {
         rule
     };
     let languages = some(random, 2, |random| {
-        text(*random.pick(&["fr", "de", "es", "en", "it"]))
+        let language = *random.pick(&["fr", "de", "es", "en", "it"]);
+        text(language)
     });
     add(
         random,
@@ -388,7 +389,10 @@ fn refined(random: &mut Random, targeting: Targeting) -> Targeting {
         text(&format!("1:IAB{}", 1 + random.below(26)))
     });
     add(random, 30, Dimension::Category, Rule::excluding(refused));
-    let wanted = some(random, 3, |random| text(*random.pick(&TOPICS)));
+    let wanted = some(random, 3, |random| {
+        let topic = *random.pick(&TOPICS);
+        text(topic)
+    });
     add(random, 6, Dimension::Keyword, Rule::including(wanted));
     let positions = Rule::including(vec![Value::Code(1), Value::Code(3)]);
     add(random, 12, Dimension::Position, served(positions));

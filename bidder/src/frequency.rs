@@ -184,7 +184,7 @@ impl FrequencyCaps {
         let Some(key) = people.key(by).filter(|_| own.clone().next().is_some()) else {
             return Ok(());
         };
-        let taken = self.take(key, own, hold);
+        let taken = self.take(key, &own, hold);
         if let Err(reason) = taken {
             self.count(reason);
         }
@@ -194,7 +194,7 @@ impl FrequencyCaps {
     fn take<'r>(
         &self,
         key: u64,
-        rules: impl Iterator<Item = &'r Cap> + Clone,
+        rules: &(impl Iterator<Item = &'r Cap> + Clone),
         hold: Hold,
     ) -> Result<(), Capped> {
         let Hold { now_s, expires_at } = hold;
@@ -265,7 +265,7 @@ impl FrequencyCaps {
     pub(crate) fn admits<'r>(
         &self,
         people: People,
-        rules: impl Iterator<Item = &'r Cap> + Clone,
+        rules: &(impl Iterator<Item = &'r Cap> + Clone),
         now_s: u32,
     ) -> bool {
         [Subject::User, Subject::Household].into_iter().all(|by| {
@@ -421,7 +421,11 @@ impl FrequencyCaps {
 }
 
 /// Holds one impression of every scope of the rules, which may name one several times.
-fn hold_all<'r>(marks: &mut Marks, rules: impl Iterator<Item = &'r Cap> + Clone, expires_at: u32) {
+fn hold_all<'r>(
+    marks: &mut Marks,
+    rules: &(impl Iterator<Item = &'r Cap> + Clone),
+    expires_at: u32,
+) {
     for (at, rule) in rules.clone().enumerate() {
         if rules
             .clone()

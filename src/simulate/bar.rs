@@ -155,7 +155,7 @@ fn situations(shape: &Shape, terms: &Terms) -> Vec<Situation> {
         terms: terms.clone(),
     };
     let delayed = Transport {
-        bill: Delay::Fixed(Duration::from_secs(300)),
+        bill: Delay::Fixed(Duration::from_mins(5)),
         ..terms.transport
     };
     let lossy = Transport {

@@ -285,7 +285,7 @@ impl Auction<'_, '_, '_> {
         if !people.satisfy(rules()) {
             return Err(NoBid::UnknownUser);
         }
-        let admitted = rules().len() == 0 || self.runtime.caps.admits(people, rules(), now_s);
+        let admitted = rules().len() == 0 || self.runtime.caps.admits(people, &rules(), now_s);
         admitted.then_some(()).ok_or(NoBid::FrequencyCapped)
     }
 }

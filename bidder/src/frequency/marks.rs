@@ -213,7 +213,9 @@ impl Marks {
         {
             let few = std::mem::take(marks);
             *self = Self::default();
-            few.into_iter().for_each(|mark| self.push(mark));
+            for mark in few {
+                self.push(mark);
+            }
         }
     }
 

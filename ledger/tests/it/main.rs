@@ -7,4 +7,5 @@ mod fixture;
 mod limits;
 mod month;
 mod node;
+mod shown;
 mod writer;

@@ -8,7 +8,7 @@ use ledger::BudgetPath;
 #[test]
 fn a_test_is_answered_and_takes_nothing() {
     let world = World::new(1, |input, _| {
-        input.line_items[0].frequency = vec![sample::per_day("li_0", 1)]
+        input.line_items[0].frequency = vec![sample::per_day("li_0", 1)];
     });
     let request = with(|request| request["test"] = 1.into());
     for _ in 0..3 {
@@ -71,7 +71,7 @@ fn a_full_table_of_reservations_ends_bidding() {
 #[test]
 fn caps_count_by_user_and_come_back_with_a_loss() {
     let world = World::new(1, |input, _| {
-        input.line_items[0].frequency = vec![sample::per_day("li_0", 2)]
+        input.line_items[0].frequency = vec![sample::per_day("li_0", 2)];
     });
     let answers = [1, 2, 3].map(|seed| ask_with_seed(&world, &request(), seed));
     assert!(answers[..2].iter().all(|answer| answer.outcome.is_ok()));
@@ -96,7 +96,7 @@ fn caps_count_by_user_and_come_back_with_a_loss() {
 #[test]
 fn a_refused_lease_gives_the_cap_back() {
     let world = World::new(1, |input, _| {
-        input.line_items[0].frequency = vec![sample::per_day("li_0", 1)]
+        input.line_items[0].frequency = vec![sample::per_day("li_0", 1)];
     });
     let slot = world.catalog.items[0].budget.slots()[0];
     let taken = world.book.withdraw(slot, i64::MAX);
