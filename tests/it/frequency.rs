@@ -323,3 +323,40 @@ fn every_fault_of_a_rule_is_named() {
     let answer = node.api("PATCH", "/v1/campaigns/cmp_it", &fine.to_string());
     assert!(answer.status < 300, "{answer:?}");
 }
+
+#[test]
+fn what_was_shown_since_the_last_save_is_counted_again() {
+    let rule = "frequency = [{ max = 11, per = \"day\" }]";
+    let configuration = "bidder.frequency_save_s = 3600\n";
+    let mut node = Node::start(&resources(rule, ""), configuration);
+    for number in 0..3 {
+        let shown = bid(&node, &format!("shown-{number}"));
+        let told = node.client().get(&notice(&shown, "burl", "1", ""));
+        assert_eq!(told.status, 200);
+    }
+    node.crash_and_restart();
+    bid_of(&node, "other", &json!({ "id": "u2" }));
+    // Three were shown and eight may be open: for whoever has seen none there is room.
+    let answer = ask(&node, "again", &json!({ "id": "u1" }));
+    assert_eq!(answer.header("x-openrtb-nbr"), Some("9"));
+    // A second crash knows of the three from the file or from the ledger, not from both.
+    node.terminate();
+    node.restart();
+    node.crash_and_restart();
+    let raised = json!({ "frequency": [{ "max": 12, "per": "day" }] }).to_string();
+    let answer = node.api("PATCH", "/v1/line_items/li_it", &raised);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    bid_of(&node, "raised", &json!({ "id": "u1" }));
+}
+
+/// Asks for a user until there is a bid.
+fn bid_of(node: &Node, id: &str, user: &Value) {
+    let start = Instant::now();
+    while ask(node, id, user).status != 200 {
+        assert!(
+            start.elapsed() < Duration::from_secs(8),
+            "no bid for {user}"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
