@@ -10,5 +10,9 @@ mod letters;
 mod limits;
 mod month;
 mod node;
+<<<<<<< HEAD
 mod prune;
+=======
+mod shown;
+>>>>>>> wip-freq
 mod writer;
