@@ -379,11 +379,7 @@ fn refined(random: &mut Random, targeting: Targeting) -> Targeting {
         rule
     };
     let languages = some(random, 2, |random| {
-<<<<<<< HEAD
         let language: &&str = random.pick(&["fr", "de", "es", "en", "it"]);
-=======
-        let language = *random.pick(&["fr", "de", "es", "en", "it"]);
->>>>>>> wip-freq
         text(language)
     });
     add(
@@ -397,11 +393,7 @@ fn refined(random: &mut Random, targeting: Targeting) -> Targeting {
     });
     add(random, 30, Dimension::Category, Rule::excluding(refused));
     let wanted = some(random, 3, |random| {
-<<<<<<< HEAD
         let topic: &&str = random.pick(&TOPICS);
-=======
-        let topic = *random.pick(&TOPICS);
->>>>>>> wip-freq
         text(topic)
     });
     add(random, 6, Dimension::Keyword, Rule::including(wanted));

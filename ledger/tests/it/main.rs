@@ -10,9 +10,6 @@ mod letters;
 mod limits;
 mod month;
 mod node;
-<<<<<<< HEAD
 mod prune;
-=======
 mod shown;
->>>>>>> wip-freq
 mod writer;
