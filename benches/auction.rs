@@ -69,6 +69,7 @@ fn market() -> Market {
     let catalog = Catalog {
         publishers: vec![publisher],
         placements: Vec::new(),
+        deals: Vec::new(),
         partners: ["a", "b", "c"].map(partner).to_vec(),
     };
     Market::compile(catalog, RateTable::new(EUR, &[], "2026-11-24"), None).expect("a good catalog")
@@ -231,6 +232,7 @@ fn whole(criterion: &mut Criterion) {
     };
     let call = Call {
         body: body.as_bytes(),
+        http: exchange::implicit::Http::default(),
         received: now,
         now_s: 1_000,
         seed: 1,

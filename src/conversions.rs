@@ -12,7 +12,7 @@ use ledger::conversion::{MOST_CLICK_DAYS, Source, Tally};
 use ledger::statement::Period;
 use ledger::store::SqliteStore;
 use ledger::token::{Claims, Purpose, Rejected};
-use ledger::{Conversion, Converted, Refusal};
+use ledger::{Conversion, Converted, Exposure, Refusal};
 use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::path::Path;
@@ -33,6 +33,7 @@ pub(crate) fn landing_page<'c>(node: &Node, claims: &Claims<'c>, now_s: u32) -> 
     let token = Claims {
         expires_at: now_s.saturating_add(u32::from(MOST_CLICK_DAYS) * DAY_S),
         reservation: None,
+        exposure: Exposure::default(),
         exchange: "",
         seat: "",
         auction: "",

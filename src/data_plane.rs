@@ -18,6 +18,7 @@ use hyper::{Method, Request, StatusCode};
 use ledger::token::{Claims, Purpose, Rejected};
 use ledger::{Event, Outcome, Refusal};
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::rc::Rc;
 
 pub use self::worker::{MonotonicClock, Worker};
@@ -26,15 +27,25 @@ pub use self::worker::{MonotonicClock, Worker};
 ///
 /// # Errors
 /// Never; the type is hyper's.
-pub async fn handle(worker: Rc<Worker>, request: Request<Incoming>) -> Result<Answer, Infallible> {
-    let (endpoint, answer) = route(&worker, request).await;
-    let answer = answer.unwrap_or_else(|problem| problem.answer());
+pub async fn handle(
+    worker: Rc<Worker>,
+    peer: IpAddr,
+    request: Request<Incoming>,
+) -> Result<Answer, Infallible> {
+    let speaks = request.uri().path().starts_with("/openrtb2/");
+    let spoken = speaks.then(|| http::spoken(request.headers()));
+    let (endpoint, answer) = route(&worker, peer, request).await;
+    let mut answer = answer.unwrap_or_else(|problem| problem.answer());
+    if let Some(version) = spoken {
+        answer.headers_mut().insert(http::OPENRTB_VERSION, version);
+    }
     endpoint.answered(answer.status().as_u16());
     Ok(answer)
 }
 
 async fn route(
     worker: &Worker,
+    peer: IpAddr,
     request: Request<Incoming>,
 ) -> (&Endpoint, Result<Answer, Problem>) {
     let telemetry = &worker.node.telemetry;
@@ -51,7 +62,7 @@ async fn route(
     }
     if path == "/openrtb2/auction" {
         let answer = if post {
-            auction::answer(worker, request).await
+            auction::answer(worker, peer, request).await
         } else {
             Ok(not_allowed("POST"))
         };

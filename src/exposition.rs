@@ -138,6 +138,7 @@ fn exchange(node: &Node) {
     let failed = counters.notices.get(NoticeEvent::JournalFailed);
     counter!("gavel_notice_journal_failures_total").absolute(failed);
     partners::count(node);
+    partners::sellers(node);
 }
 
 fn log(node: &Node) {

@@ -108,7 +108,7 @@ pub fn with_body(status: StatusCode, content_type: &'static str, body: impl Into
 /// An OpenRTB answer: `200` with JSON, compressed where it is large and the client accepts it.
 pub fn openrtb_answer(request: &HeaderMap, body: &[u8], gzip_above: usize) -> Answer {
     let compressed = (body.len() > gzip_above && accepts_gzip(request)).then(|| gzip(body));
-    let mut answer = match compressed.flatten() {
+    match compressed.flatten() {
         Some(small) => {
             let mut answer = with_body(StatusCode::OK, "application/json", small);
             answer
@@ -121,24 +121,24 @@ pub fn openrtb_answer(request: &HeaderMap, body: &[u8], gzip_above: usize) -> An
             "application/json",
             Bytes::copy_from_slice(body),
         ),
-    };
-    version(&mut answer);
-    answer
+    }
 }
 
 /// `204` with the reason in [`NBR`].
 pub fn no_content(nbr: u16) -> Answer {
     let mut answer = empty(StatusCode::NO_CONTENT);
     answer.headers_mut().insert(NBR, HeaderValue::from(nbr));
-    version(&mut answer);
     answer
 }
 
-/// Adds `x-openrtb-version`.
-pub fn version(answer: &mut Answer) {
-    answer
-        .headers_mut()
-        .insert(OPENRTB_VERSION, HeaderValue::from_static(openrtb::VERSION));
+/// The version that a request of either bid endpoint is answered in: the one that it speaks,
+/// where that is one of ours, else the newest. Answers of 2.5 and 2.6 are the same: what 2.6 has
+/// added to bids are fields that older receivers pass over.
+pub fn spoken(request: &HeaderMap) -> HeaderValue {
+    match request.get(OPENRTB_VERSION).map(HeaderValue::as_bytes) {
+        Some(b"2.5") => HeaderValue::from_static("2.5"),
+        _ => HeaderValue::from_static(openrtb::VERSION),
+    }
 }
 
 /// Marks an answer as not to be stored by browsers and proxies.

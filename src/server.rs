@@ -9,7 +9,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::cell::Cell;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -88,7 +88,7 @@ fn worker(node: Arc<Node>, listener: std::net::TcpListener, seed: u64, shutdown:
                 accepted = listener.accept() => accepted,
                 () = shutdown.wait() => break,
             };
-            let Ok((stream, _)) = accepted else {
+            let Ok((stream, peer)) = accepted else {
                 // Out of file descriptors, most likely: let some connections end first.
                 tokio::time::sleep(Duration::from_millis(10)).await;
                 continue;
@@ -99,7 +99,7 @@ fn worker(node: Arc<Node>, listener: std::net::TcpListener, seed: u64, shutdown:
             let guard = Open::new(&open);
             let (worker, shutdown) = (Rc::clone(&worker), shutdown.clone());
             tokio::task::spawn_local(async move {
-                connection(worker, stream, shutdown).await;
+                connection(worker, (stream, peer.ip()), shutdown).await;
                 drop(guard);
             });
         }
@@ -129,13 +129,13 @@ impl Drop for Open {
     }
 }
 
-async fn connection(worker: Rc<Worker>, stream: TcpStream, shutdown: Shutdown) {
+async fn connection(worker: Rc<Worker>, (stream, peer): (TcpStream, IpAddr), shutdown: Shutdown) {
     let _ = stream.set_nodelay(true);
     let patience = worker.node.settings.header_timeout;
     let Ok(Ok(http2)) = tokio::time::timeout(patience, speaks_http2(&stream)).await else {
         return;
     };
-    let service = service_fn(move |request| data_plane::handle(Rc::clone(&worker), request));
+    let service = service_fn(move |request| data_plane::handle(Rc::clone(&worker), peer, request));
     // A connection ends by itself, by the client, or here; its errors concern the client alone.
     if http2 {
         let connection = hyper::server::conn::http2::Builder::new(LocalExecutor)

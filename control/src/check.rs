@@ -202,6 +202,7 @@ fn owner(
         | Kind::LineItem
         | Kind::Creative
         | Kind::Placement
+        | Kind::Deal
         | Kind::Partner
         | Kind::Exchange
         | Kind::Key => String::new(),
@@ -211,7 +212,7 @@ fn owner(
     }
     let owned = matches!(
         kind,
-        Kind::Campaign | Kind::LineItem | Kind::Creative | Kind::Placement
+        Kind::Campaign | Kind::LineItem | Kind::Creative | Kind::Placement | Kind::Deal
     );
     let mut parent = String::new();
     for (index, reference) in resource.references().into_iter().enumerate() {

@@ -7,11 +7,13 @@
 mod choice;
 mod codes;
 mod money;
+mod stored;
 mod targeted;
 mod text;
 
 pub(crate) use choice::choices;
 pub use money::{Amount, Floor, MaxCpm, Share, Worth};
+pub use stored::{StoredImp, StoredRequest};
 pub use targeted::{InTaxonomy, Iso639, Located, Path, Postal, Venue};
 pub use text::{
     Category, CategoryId, Country, Cur, Domain, Endpoint, Id, Instant, Landing, Language, Markup,

@@ -3,6 +3,7 @@
 pub mod advertiser;
 pub mod campaign;
 pub mod creative;
+pub mod deal;
 pub mod exchange;
 pub mod floors;
 pub mod frequency;
@@ -16,6 +17,7 @@ pub mod terms;
 pub use advertiser::Advertiser;
 pub use campaign::Campaign;
 pub use creative::Creative;
+pub use deal::Deal;
 pub use exchange::Exchange;
 pub use floors::Floors;
 pub use key::Key;
@@ -161,6 +163,7 @@ kinds! {
     LineItem, "line_items", "li_", true, ["campaign"];
     Publisher, "publishers", "pub_", true, ["currency"];
     Placement, "placements", "plc_", true, ["publisher"];
+    Deal, "deals", "deal_", false, ["publisher"];
     Floors, "floors", "pub_", true, [];
     Partner, "partners", "dsp_", false, [];
     Exchange, "exchanges", "ex_", false, ["currency"];

@@ -2,6 +2,7 @@
 
 use crate::clear::Award;
 use crate::counters::{Counters, Ended, Label, PartnerEvent, labels};
+use crate::deal::DealEvent;
 use crate::enrich::{GeoDatabase, enrich};
 use crate::fanout::{self, LocalBidder, Received};
 use crate::floor::{Plan, Stated};
@@ -12,7 +13,7 @@ use crate::lot::Auction;
 use crate::market::Market;
 use crate::screen::{self, Answer, Offer, Rules};
 use crate::settle::{self, Seal, Sold};
-use crate::{draw, invite, log, redact};
+use crate::{deal, draw, implicit, interstitial, invite, log, redact, stored};
 use bumpalo::Bump;
 use ledger::token::Signer;
 use ledger::{AuctionLog, Cpm};
@@ -123,6 +124,8 @@ const SPARE: usize = 64;
 pub struct Call<'b> {
     /// The body, decompressed.
     pub body: &'b [u8],
+    /// What the HTTP request says beside it.
+    pub http: implicit::Http<'b>,
     /// When it came.
     pub received: Instant,
     /// Unix seconds, for the tokens.
@@ -180,7 +183,20 @@ async fn sell<L: LocalBidder, C: Clock>(
     let arena = Bump::new();
 
     let request = intake::decode(scratch, call.body, settings.limits)?;
-    let seller = intake::admit(market, &request, desk.clock.now())?;
+    let (limits, page) = (settings.limits, implicit::page(call.http));
+    let seller = intake::seller(market, &request, page);
+    // A request that no specification allows is told so, whoever sent it.
+    let seller = seller.or_else(|refusal| intake::check(&request).and(Err(refusal)))?;
+    let completed = stored::complete(seller, &request, call.body, limits)?;
+    let request = match &completed {
+        None => request,
+        Some(body) => intake::decode(scratch, body, stored::limits(limits))?,
+    };
+    let server = seller.publisher.requests.from_servers;
+    let request = implicit::fill(request, call.http, server, &arena);
+    let request = interstitial::fill(request, &arena)?;
+    intake::check(&request)?;
+    intake::admit(seller, desk.clock.now())?;
     let deadline = deadline(
         settings,
         seller.publisher.tmax_ms,
@@ -189,6 +205,7 @@ async fn sell<L: LocalBidder, C: Clock>(
     );
 
     let request = redact::redact(enrich(request, geo, &arena), &arena);
+    let request = deal::offer(seller, request, call.now_s, &arena);
     let mut draws = draw::Draw::new(call.seed);
     let stated = Stated::read(&request, seller.publisher.takes_stated_floors());
     let plan = Plan::draw(&seller.publisher, &stated, call.now_s, &mut draws);
@@ -261,11 +278,14 @@ async fn conclude<'a, L, C: Clock>(
             expires_at: now_s.saturating_add(settings.billable_s),
         };
         settle::respond(auction, &offers, &awards, &seal, arena).encode(out);
+        settle::explain(auction, &offers, &awards, out);
         Outcome::Sold(settle::record(auction, &offers, &awards))
     } else if offers.is_empty() {
         no_bid(auction, NoBid::NoBids, out)
     } else {
-        no_bid(auction, NoBid::AllRejected, out)
+        let outcome = no_bid(auction, NoBid::AllRejected, out);
+        settle::explain(auction, &offers, &awards, out);
+        outcome
     };
     let ended = match &outcome {
         Outcome::Sold(_) => Ended::Sold.label(),
@@ -277,8 +297,23 @@ async fn conclude<'a, L, C: Clock>(
 }
 
 fn count<L, C>(desk: &Desk<L, C>, auction: &Auction<'_>, offers: &[Offer<'_>], awards: &[Award]) {
-    for loss in offers.iter().filter_map(|offer| offer.standing.err()) {
-        desk.counters.losses.count(loss);
+    for offer in offers {
+        if let Err(loss) = offer.standing {
+            desk.counters.losses.count(loss);
+            auction.seller.losses.count(loss);
+            let buyer = &auction.market.buyers()[offer.buyer];
+            buyer.live.losses.count(loss);
+        }
+    }
+    for offer in offers {
+        let id = offer.bid.dealid.unwrap_or_default();
+        if let Some(agreed) = auction.seller.deal(id).filter(|_| !auction.is_test()) {
+            agreed.progress.events.count(DealEvent::Bid);
+            match offer.standing {
+                Ok(_) => agreed.progress.events.count(DealEvent::Won),
+                Err(loss) => agreed.progress.losses.count(loss),
+            }
+        }
     }
     for award in awards {
         let buyer = &auction.market.buyers()[offers[award.offer].buyer];

@@ -8,6 +8,8 @@
 mod endpoint;
 mod treatment;
 
+pub use crate::deal::{At, Deal, Goal};
+pub use crate::stored::{Requests, Stored};
 pub use endpoint::Endpoint;
 pub(crate) use endpoint::is_private;
 pub use openrtb::reshape::{Rule, Shape};
@@ -28,6 +30,8 @@ pub struct Catalog {
     pub publishers: Vec<Publisher>,
     /// What they sell.
     pub placements: Vec<Placement>,
+    /// What they have agreed with buyers.
+    pub deals: Vec<Deal>,
     /// Who buys, at most [`MAX_PARTNERS`].
     pub partners: Vec<Partner>,
 }
@@ -74,6 +78,8 @@ pub struct Publisher {
     pub blocked_categories: Vec<Arc<str>>,
     /// Whether bids without `crid` are refused.
     pub requires_creative_id: bool,
+    /// What it says once about its requests.
+    pub requests: Requests,
 }
 
 impl Publisher {
@@ -96,6 +102,8 @@ pub struct Placement {
     /// A price below which nothing is sold here, in the publisher's currency, whatever the
     /// rules say.
     pub floor: Option<Cpm>,
+    /// What its imps begin with.
+    pub stored: Option<Stored>,
 }
 
 /// A kind of ad that a partner buys.
@@ -208,6 +216,13 @@ impl Catalog {
         self.publisher_faults(&mut faults);
         self.placement_faults(&mut faults);
         self.partner_faults(&mut faults);
+        let mut ids = HashSet::new();
+        for (index, deal) in self.deals.iter().enumerate() {
+            let at = |field: &str| format!("deals[{index}].{field}");
+            unique(&mut ids, &deal.id, at("id"), &mut faults);
+            let own = deal.faults().into_iter();
+            faults.extend(own.map(|fault| Invalid::new(at(&fault.field), fault.problem)));
+        }
         faults
     }
 

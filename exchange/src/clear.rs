@@ -4,10 +4,13 @@
 //! depend on the order in which answers came.
 
 use crate::catalog::Pricing;
+use crate::deal::{At, OPEN_TIER};
 use crate::draw::mix;
 use crate::lot::Auction;
-use crate::screen::{Loss, Offer};
+use crate::screen::{Loss, Offer, Standing};
 use ledger::Cpm;
+use openrtb::request::Deal;
+use std::cmp::Reverse;
 
 /// A bid that may win: at or above its floor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,8 +19,10 @@ pub struct Contender {
     pub price: Cpm,
     /// Its floor: the lot's, or its deal's.
     pub floor: Cpm,
-    /// Whether it pays its floor and no more: a deal at a fixed price (`deal.at` 3).
-    pub fixed: bool,
+    /// How it pays where it wins on a deal that says so; else as the auction has it.
+    pub at: Option<At>,
+    /// Lower tiers win over higher ones, whatever they bid.
+    pub tier: u8,
     /// Hash of who bids what, for ties.
     pub identity: u64,
 }
@@ -39,7 +44,10 @@ pub struct Cleared {
 
 /// Finds the winner; `None` where nobody contends.
 pub fn clear(contenders: &[Contender], pricing: Pricing, seed: u64) -> Option<Cleared> {
-    let rank = |contender: &Contender| (contender.price, mix(seed ^ contender.identity));
+    let rank = |contender: &Contender| {
+        let tie = mix(seed ^ contender.identity);
+        (Reverse(contender.tier), contender.price, tie)
+    };
     let (winner, best) = contenders
         .iter()
         .enumerate()
@@ -47,11 +55,18 @@ pub fn clear(contenders: &[Contender], pricing: Pricing, seed: u64) -> Option<Cl
     let others = contenders
         .iter()
         .enumerate()
-        .filter(|(index, _)| *index != winner);
+        .filter(|(index, one)| *index != winner && one.tier == best.tier);
     let second = others.map(|(_, contender)| contender.price).max();
     let least = second.unwrap_or(best.floor).max(best.floor);
+    let pricing = match (best.at, pricing) {
+        (Some(At::FirstPrice), _) => Pricing::FirstPrice,
+        (Some(At::SecondPrice), Pricing::FirstPrice) => Pricing::SecondPrice {
+            increment: INCREMENT,
+        },
+        _ => pricing,
+    };
     let (price, loser_min_to_win) = match pricing {
-        _ if best.fixed => (best.floor, best.price),
+        _ if best.at == Some(At::Fixed) => (best.floor, best.price),
         Pricing::FirstPrice => (best.price, best.price),
         Pricing::SecondPrice { increment } => {
             let raised = Cpm(least.0.saturating_add(increment.0)).min(best.price);
@@ -98,9 +113,8 @@ pub fn award(auction: &Auction<'_>, offers: &mut [Offer<'_>]) -> Vec<Award> {
             contenders.push(Contender {
                 price: standing.price,
                 floor: standing.floor,
-                fixed: standing
-                    .deal
-                    .is_some_and(|deal| deal.at == Some(FIXED_PRICE)),
+                at: standing.deal.and_then(at),
+                tier: tier(auction, standing),
                 identity: standing.identity,
             });
         }
@@ -111,12 +125,21 @@ pub fn award(auction: &Auction<'_>, offers: &mut [Offer<'_>]) -> Vec<Award> {
         let to_deal = offers[winner]
             .standing
             .is_ok_and(|standing| standing.deal.is_some());
-        for place in places.iter().filter(|place| **place != winner) {
+        let best = contenders[cleared.winner].tier;
+        for (place, contender) in places.iter().zip(&contenders) {
             let open = offers[*place]
                 .standing
                 .is_ok_and(|standing| standing.deal.is_none());
-            let lost = to_deal && open;
-            offers[*place].standing = Err(if lost { Loss::LostToDeal } else { Loss::Outbid });
+            let loss = if contender.tier != best {
+                Loss::LowerTier
+            } else if to_deal && open {
+                Loss::LostToDeal
+            } else {
+                Loss::Outbid
+            };
+            if *place != winner {
+                offers[*place].standing = Err(loss);
+            }
         }
         awards.push(Award {
             lot,
@@ -127,8 +150,25 @@ pub fn award(auction: &Auction<'_>, offers: &mut [Offer<'_>]) -> Vec<Award> {
     awards
 }
 
-/// `deal.at`: the deal's floor is its price (section 3.2.12).
-const FIXED_PRICE: i64 = 3;
+/// What a second price on a deal is raised by in an auction at first price.
+const INCREMENT: Cpm = Cpm(10_000);
+
+/// How a deal is paid, where it says so (`deal.at`, section 3.2.12).
+fn at(deal: &Deal<'_>) -> Option<At> {
+    match deal.at {
+        Some(1) => Some(At::FirstPrice),
+        Some(2) => Some(At::SecondPrice),
+        Some(3) => Some(At::Fixed),
+        _ => None,
+    }
+}
+
+/// The tier of a bid: its deal's, where that is one of ours.
+fn tier(auction: &Auction<'_>, standing: Standing<'_>) -> u8 {
+    let id = standing.deal.and_then(|deal| deal.id);
+    let agreed = id.and_then(|id| auction.seller.deal(id));
+    agreed.map_or(OPEN_TIER, |agreed| agreed.deal.tier)
+}
 
 #[cfg(test)]
 mod tests {
@@ -139,7 +179,8 @@ mod tests {
         Contender {
             price: Cpm(micros),
             floor: Cpm(floor),
-            fixed: false,
+            at: None,
+            tier: OPEN_TIER,
             identity,
         }
     }
@@ -176,7 +217,7 @@ mod tests {
         let close = clear(&[contender(855_000, 850_000, 1)], SECOND, 0).unwrap();
         assert_eq!(close.price, Cpm(855_000));
         let fixed = Contender {
-            fixed: true,
+            at: Some(At::Fixed),
             ..contender(3_000_000, 2_000_000, 1)
         };
         let deal = clear(&[fixed, contender(2_500_000, 0, 2)], SECOND, 0).unwrap();
@@ -199,7 +240,7 @@ mod tests {
     /// The naive model: sort, take the first, look at the next.
     fn model(contenders: &[Contender], increment: Option<i64>) -> (i64, i64) {
         let mut sorted: Vec<&Contender> = contenders.iter().collect();
-        sorted.sort_by_key(|contender| std::cmp::Reverse(contender.price));
+        sorted.sort_by_key(|contender| Reverse(contender.price));
         let top = sorted[0].price.0;
         let next = sorted.get(1).map_or(0, |contender| contender.price.0);
         let price = |floor: i64| match increment {
@@ -239,6 +280,32 @@ mod tests {
             let again = clear(&turned, pricing, seed).unwrap();
             prop_assert_eq!(turned[again.winner].identity, winner.identity);
             prop_assert_eq!(again.price, cleared.price);
+        }
+
+        /// Whoever is in the lowest tier wins as if nobody else had bid.
+        #[test]
+        fn the_lowest_tier_is_an_auction_by_itself(
+            bids in prop::collection::vec((1_i64..60, 1_u8..4), 1..12),
+            second: bool,
+            seed: u64,
+        ) {
+            let all: Vec<Contender> = bids
+                .iter()
+                .enumerate()
+                .map(|(index, (price, tier))| Contender {
+                    tier: *tier,
+                    ..contender(*price, 1, index as u64)
+                })
+                .collect();
+            let pricing = if second { SECOND } else { Pricing::FirstPrice };
+            let lowest = all.iter().map(|one| one.tier).min().unwrap();
+            let mut alone = all.clone();
+            alone.retain(|one| one.tier == lowest);
+            let (cleared, wanted) = (clear(&all, pricing, seed), clear(&alone, pricing, seed));
+            let (cleared, wanted) = (cleared.unwrap(), wanted.unwrap());
+            prop_assert_eq!(all[cleared.winner], alone[wanted.winner]);
+            prop_assert_eq!(cleared.price, wanted.price);
+            prop_assert_eq!(cleared.winner_min_to_win, wanted.winner_min_to_win);
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use crate::counters::labels;
 use crate::market::{Market, Seller};
+use crate::stored;
 use openrtb::request::Publisher;
 use openrtb::{BidRequest, Fault, Keep, Limits, Scratch, validate};
 use std::time::Instant;
@@ -39,6 +40,11 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// A refusal of a request that says what cannot be.
+    pub(crate) fn malformed(field: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::new(Reason::Malformed, field, detail)
+    }
+
     fn new(reason: Reason, field: impl Into<String>, detail: impl Into<String>) -> Self {
         Self {
             reason,
@@ -73,7 +79,7 @@ impl From<Fault> for Refusal {
     }
 }
 
-/// Decodes and validates a request.
+/// Decodes a request, which may still lack what is stored for it.
 ///
 /// # Errors
 /// A [`Refusal`] that names the field.
@@ -87,7 +93,15 @@ pub fn decode<'a>(
         let detail = format!("{} imps, at most {}", request.imp.len(), limits.imps);
         return Err(Refusal::new(Reason::TooLarge, "imp", detail));
     }
-    validate::request(&request)?;
+    Ok(request)
+}
+
+/// Checks that a request is whole and valid.
+///
+/// # Errors
+/// A [`Refusal`] that names the field.
+pub fn check(request: &BidRequest<'_>) -> Result<(), Refusal> {
+    validate::request(request)?;
     let ids = |index: usize| {
         let imp = &request.imp[index];
         [
@@ -105,7 +119,7 @@ pub fn decode<'a>(
         .position(|imp| long(imp.id) || long(imp.tagid));
     match at.and_then(|index| ids(index).into_iter().find(|(_, id)| long(*id))) {
         Some((field, _)) => Err(too_long(field)),
-        None => Ok(request),
+        None => Ok(()),
     }
 }
 
@@ -117,25 +131,37 @@ fn too_long(field: String) -> Refusal {
     )
 }
 
-/// Finds whose request it is: by the publisher's id, or else by the site's domain or the
-/// application's bundle, and takes it from the publisher's rate.
+/// Takes the request from its publisher's rate.
 ///
 /// # Errors
-/// A [`Refusal`]: an unknown publisher, or one over its rate.
-pub fn admit<'m>(
-    market: &'m Market,
-    request: &BidRequest<'_>,
-    now: Instant,
-) -> Result<&'m Seller, Refusal> {
-    let seller = known(market, request)?;
+/// A [`Refusal`] where the publisher is over its rate.
+pub fn admit(seller: &Seller, now: Instant) -> Result<(), Refusal> {
     if seller.quota.take(now) {
-        return Ok(seller);
+        return Ok(());
     }
     let detail = format!(
         "publisher {} may send {} requests a second",
         seller.publisher.id, seller.publisher.max_qps
     );
     Err(Refusal::new(Reason::OverRate, "", detail))
+}
+
+/// Finds whose request it is: by the publisher's id, or else by the site's domain, the
+/// application's bundle, a stored placement, or the page that the caller stands on.
+///
+/// # Errors
+/// A [`Refusal`]: an unknown publisher.
+pub fn seller<'m>(
+    market: &'m Market,
+    request: &BidRequest<'_>,
+    page: Option<&str>,
+) -> Result<&'m Seller, Refusal> {
+    let elsewhere = || {
+        let on_page = page.filter(|_| request.app.is_none() && request.dooh.is_none());
+        let by_page = || market.seller_of_domain(host(on_page?)?);
+        stored::seller(market, request).or_else(by_page)
+    };
+    known(market, request).or_else(|refusal| elsewhere().ok_or(refusal))
 }
 
 fn known<'m>(market: &'m Market, request: &BidRequest<'_>) -> Result<&'m Seller, Refusal> {

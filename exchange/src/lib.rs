@@ -1,8 +1,8 @@
 //! Sells impressions: one auction, from a publisher's request to the response.
 //!
-//! A request passes the phases in this order, one file each: [`intake`] → [`enrich`] →
-//! [`redact`] → [`floor`] → [`invite`] → [`fanout`] → [`screen`] → [`clear`] → [`settle`];
-//! [`auction`] reads top to bottom. [`catalog`] is what the control plane says, [`market`] what
+//! A request passes the phases in this order, one file each: [`intake`] → [`stored`] →
+//! [`implicit`] → [`enrich`] → [`redact`] → [`deal`] → [`floor`] → [`invite`] →
+//! [`fanout`] → [`screen`] → [`clear`] → [`settle`]; [`auction`] reads top to bottom. [`catalog`] is what the control plane says, [`market`] what
 //! auctions read, [`link`] the only part that knows sockets, and [`billing`] what a shown
 //! impression does to the books. Time and chance are arguments.
 
@@ -11,11 +11,14 @@ pub mod billing;
 pub mod catalog;
 pub mod clear;
 pub mod counters;
+pub mod deal;
 pub mod draw;
 pub mod enrich;
 pub mod fanout;
 pub mod floor;
+pub mod implicit;
 pub mod intake;
+pub mod interstitial;
 pub mod invite;
 pub mod latency;
 pub mod link;
@@ -26,6 +29,7 @@ mod price;
 pub mod redact;
 pub mod screen;
 pub mod settle;
+pub mod stored;
 
 pub use auction::{Call, Clock, Desk, NoBid, Outcome, Settings, run};
 pub use counters::Counters;

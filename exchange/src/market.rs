@@ -1,10 +1,12 @@
 //! The market: a catalog compiled into dense tables, immutable, shared by all workers.
 
-use crate::catalog::{Catalog, Format, Invalid, Partner, Placement, Publisher};
+use crate::catalog::{Catalog, Deal, Format, Invalid, Partner, Placement, Publisher};
 use crate::counters::{Deliveries, PartnerEvent, Tally};
+use crate::deal::Agreed;
 use crate::fanout::{Habits, Traffic};
 use crate::link::notice::{Kind, Notice};
 use crate::link::{Quota, Timing};
+use crate::screen::Loss;
 use foldhash::fast::RandomState;
 use ledger::RateTable;
 use openrtb::reshape::Shape;
@@ -23,13 +25,33 @@ pub struct Seller {
     pub index: usize,
     /// Its requests per second.
     pub quota: Arc<Quota>,
+    /// Why bids on its imps did not win.
+    pub losses: Arc<Tally<Loss>>,
     placements: Map<Placement>,
+    deals: Vec<Agreed>,
 }
 
 impl Seller {
     /// The placement that requests call `tagid`.
     pub fn placement(&self, tagid: &str) -> Option<&Placement> {
         self.placements.get(tagid)
+    }
+
+    /// The deals that it sells on.
+    pub fn deals(&self) -> &[Agreed] {
+        &self.deals
+    }
+
+    /// Its deal of that id.
+    pub fn deal(&self, id: &str) -> Option<&Agreed> {
+        self.deals.iter().find(|agreed| &*agreed.deal.id == id)
+    }
+
+    /// The placement of that id or tagid.
+    pub fn placement_named(&self, name: &str) -> Option<&Placement> {
+        // Ids are for set-ups without tagid, and looked through only there.
+        let by_id = || self.placements.values().find(|one| &*one.id == name);
+        self.placement(name).or_else(by_id)
     }
 }
 
@@ -62,6 +84,8 @@ pub struct Live {
     pub deliveries: Arc<Deliveries>,
     /// On what it bids.
     pub habits: Habits,
+    /// Why its bids did not win.
+    pub losses: Tally<Loss>,
 }
 
 impl Buyer {
@@ -91,6 +115,7 @@ pub struct Market {
     by_id: Map<u32>,
     by_domain: Map<u32>,
     by_bundle: Map<u32>,
+    by_placement: Map<u32>,
     buyers: Vec<Buyer>,
     rates: RateTable,
 }
@@ -115,6 +140,7 @@ impl Market {
             by_id: Map::default(),
             by_domain: Map::default(),
             by_bundle: Map::default(),
+            by_placement: Map::default(),
             buyers: Vec::with_capacity(catalog.partners.len()),
             rates,
         };
@@ -122,18 +148,34 @@ impl Market {
             market.add_seller(publisher, previous);
         }
         for placement in catalog.placements {
-            if let Some(index) = market.by_id.get(&placement.publisher) {
-                let seller = &mut market.sellers[*index as usize];
+            if let Some(index) = market.by_id.get(&placement.publisher).copied() {
+                let id = Arc::clone(&placement.id);
+                market.by_placement.insert(id, index);
+                let seller = &mut market.sellers[index as usize];
                 seller
                     .placements
                     .insert(Arc::clone(&placement.tagid), placement);
             }
+        }
+        for deal in catalog.deals {
+            market.agree(deal, previous);
         }
         for partner in catalog.partners {
             let buyer = market.employ(partner, previous);
             market.buyers.push(buyer);
         }
         Ok(market)
+    }
+
+    /// Adds a deal to its publisher, which may be paused. What was counted of it goes on.
+    fn agree(&mut self, deal: Deal, previous: Option<&Market>) {
+        let Some(index) = self.by_id.get(&deal.publisher).copied() else {
+            return;
+        };
+        let old = previous.and_then(|previous| previous.seller(&deal.publisher)?.deal(&deal.id));
+        let progress = old.map(|old| Arc::clone(&old.progress)).unwrap_or_default();
+        let deals = &mut self.sellers[index as usize].deals;
+        deals.push(Agreed { deal, progress });
     }
 
     fn employ(&self, partner: Partner, previous: Option<&Market>) -> Buyer {
@@ -184,7 +226,9 @@ impl Market {
             publisher,
             index: index as usize,
             quota,
+            losses: old.map(|old| Arc::clone(&old.losses)).unwrap_or_default(),
             placements: Map::default(),
+            deals: Vec::new(),
         });
     }
 
@@ -212,6 +256,12 @@ impl Market {
         self.by_bundle
             .get(bundle)
             .map(|index| &self.sellers[*index as usize])
+    }
+
+    /// The publisher of a placement's id.
+    pub fn seller_of_placement(&self, id: &str) -> Option<&Seller> {
+        let index = self.by_placement.get(id)?;
+        Some(&self.sellers[*index as usize])
     }
 
     /// The partner of that id.

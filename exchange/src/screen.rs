@@ -9,6 +9,7 @@ mod creative;
 pub(crate) use creative::format;
 
 use crate::counters::labels;
+use crate::deal::floor_of_length;
 use crate::floor;
 use crate::invite::admits_seat;
 use crate::lot::{Auction, Lot};
@@ -58,6 +59,12 @@ labels! {
         Format = "format",
         /// A size that the imp does not take.
         Size = "size",
+        /// A video or audio that is too short or too long.
+        Duration = "duration",
+        /// A protocol of video or audio that the imp does not take.
+        Protocol = "protocol",
+        /// A language that the request does not allow.
+        Language = "language",
         /// A blocked advertiser.
         Advertiser = "advertiser",
         /// An advertiser that the deal does not admit.
@@ -74,6 +81,8 @@ labels! {
         Outbid = "outbid",
         /// Outbid by a bid on a deal.
         LostToDeal = "lost_to_deal",
+        /// Passed over for a deal that wins whatever others bid.
+        LowerTier = "lower_tier",
     }
 }
 
@@ -89,12 +98,14 @@ impl Loss {
             Loss::BelowFloor => 100,
             Loss::BelowDealFloor => 101,
             Loss::Outbid => 102,
-            Loss::LostToDeal => 103,
+            Loss::LostToDeal | Loss::LowerTier => 103,
             Loss::Seat => 104,
             Loss::Size => 203,
-            Loss::Format => 204,
+            Loss::Duration => 200,
+            Loss::Format | Loss::Protocol => 204,
             Loss::Advertiser => 205,
             Loss::Insecure => 207,
+            Loss::Language => 208,
             Loss::Category => 209,
             Loss::Attribute => 210,
             Loss::NotInDeal => 213,
@@ -111,12 +122,16 @@ impl Loss {
             | Loss::UnknownDeal
             | Loss::OpenBid
             | Loss::Seat
+            | Loss::LowerTier
             | Loss::Price
             | Loss::Currency
             | Loss::NoMarkup
             | Loss::NoCreativeId
             | Loss::Format
             | Loss::Size
+            | Loss::Duration
+            | Loss::Protocol
+            | Loss::Language
             | Loss::Advertiser
             | Loss::NotInDeal
             | Loss::Category
@@ -258,7 +273,7 @@ fn standing<'a>(
         Some(index) if has_sound_texts(offer) => &auction.lots[index],
         _ => return Err(Loss::Malformed),
     };
-    let deal = deal(lot, bid)?;
+    let deal = deal(auction, buyer, lot, bid)?;
     seat(auction, buyer, deal, offer.seat)?;
     let price = price(auction, answer, offer, rules)?;
     let (floor, below) = bid_floor(auction, offer, deal)?;
@@ -294,7 +309,12 @@ fn has_sound_texts(offer: &Offer<'_>) -> bool {
         && urls.iter().flatten().all(|url| url.len() <= MAX_TEXT)
 }
 
-fn deal<'a>(lot: &Lot<'a>, bid: &Bid<'_>) -> Result<Option<&'a Deal<'a>>, Loss> {
+fn deal<'a>(
+    auction: &Auction<'_>,
+    buyer: &Buyer,
+    lot: &Lot<'a>,
+    bid: &Bid<'_>,
+) -> Result<Option<&'a Deal<'a>>, Loss> {
     let Some(id) = bid.dealid.filter(|id| !id.is_empty()) else {
         let private = lot.imp.pmp.and_then(|pmp| pmp.private_auction);
         let only_deals = private.is_some_and(openrtb::Flag::is_set);
@@ -304,6 +324,10 @@ fn deal<'a>(lot: &Lot<'a>, bid: &Bid<'_>) -> Result<Option<&'a Deal<'a>>, Loss> 
             Ok(None)
         };
     };
+    let agreed = auction.seller.deal(id);
+    if agreed.is_some_and(|agreed| !agreed.deal.admits(&buyer.partner.id)) {
+        return Err(Loss::UnknownDeal);
+    }
     let deals = lot.imp.pmp.map(|pmp| pmp.deals.items()).unwrap_or_default();
     deals
         .iter()
@@ -373,8 +397,9 @@ fn bid_floor(
     let Some(deal) = deal else {
         return Ok((floor.enforced, Loss::BelowFloor));
     };
+    let of_length = floor_of_length(deal, offer.bid.dur);
     let own = floor::convert(
-        deal.bidfloor,
+        deal.bidfloor.into_iter().chain(of_length).reduce(f64::max),
         deal.bidfloorcur,
         auction.currency,
         auction.market.rates(),

@@ -7,6 +7,10 @@
 //! `nurl`, `burl` and `lurl` never reach the publisher: the exchange sends them itself, `burl`
 //! out of the token when the impression was billed. Unknown fields and `ext` of a bid pass.
 
+mod unsold;
+
+pub use unsold::explain;
+
 use crate::catalog::Format;
 use crate::clear::Award;
 use crate::link::notice::{Device, Kind, Notice, Outbox};
@@ -112,10 +116,17 @@ fn sold_bid<'a>(
     let values = texts.values(auction, offer);
     let mut markup = filled(offer.bid.adm.unwrap_or_default(), &values, Place::Markup);
     let mut burl = None;
+    let lot = &auction.lots[award.lot];
+    let format = crate::screen::format(lot, offer.bid, &markup);
+    // Callers of several formats, such as Prebid Server, tell them apart by this alone.
+    let found = format.ok().map(|format| match format {
+        Format::Banner => 1,
+        Format::Video => 2,
+        Format::Audio => 3,
+        Format::Native => 4,
+    });
     if !auction.is_test() {
         let tracking = impression_url(auction, offer, award, &values, seal);
-        let lot = &auction.lots[award.lot];
-        let format = crate::screen::format(lot, offer.bid, &markup);
         if format == Ok(Format::Banner) {
             markup.push_str("<img src=\"");
             markup.push_str(&tracking);
@@ -129,6 +140,7 @@ fn sold_bid<'a>(
         burl,
         nurl: None,
         lurl: None,
+        mtype: offer.bid.mtype.or(found),
         ..*offer.bid
     }
 }

@@ -13,6 +13,7 @@ pub mod encode;
 mod fault;
 pub mod list;
 pub mod macros;
+pub mod merge;
 pub mod native;
 mod object;
 pub mod request;

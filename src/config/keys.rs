@@ -123,7 +123,7 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key(
         "log.event_months",
-        Kind::Integer(0, 240),
+        Kind::IntegerOrOff(4, 240),
         "0",
         "Closed months whose events are kept, at least 4; 0 keeps all. Events of months that were not closed are never deleted.",
     ),

@@ -22,6 +22,8 @@ pub enum Kind {
     Bool,
     /// A whole number within bounds, both included.
     Integer(i64, i64),
+    /// The same, or 0 where the feature is off.
+    IntegerOrOff(i64, i64),
     /// A decimal amount of at most six places, in quotes or not.
     Money,
     /// Three capital letters.
@@ -213,6 +215,13 @@ fn check(kind: Kind, value: &str) -> Result<(), String> {
                 .is_ok_and(|n| (least..=most).contains(&n));
             allowed(fine, &format!("a whole number from {least} to {most}"))
         }
+        Kind::IntegerOrOff(least, most) => {
+            let number = value.parse::<i64>().ok();
+            allowed(
+                number.is_some_and(|number| number == 0 || (least..=most).contains(&number)),
+                &format!("0 or a whole number from {least} to {most}"),
+            )
+        }
         Kind::Money => {
             let fine = value
                 .parse::<ledger::Micros>()
@@ -292,7 +301,7 @@ pub fn example() -> String {
             let _ = write!(out, "\n[{section}]\n");
         }
         let bare = match key.kind {
-            Kind::Bool | Kind::Integer(..) => key.default.to_owned(),
+            Kind::Bool | Kind::Integer(..) | Kind::IntegerOrOff(..) => key.default.to_owned(),
             Kind::Text
             | Kind::Path
             | Kind::Address

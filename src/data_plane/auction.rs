@@ -4,15 +4,22 @@ use super::worker::Worker;
 use crate::clock;
 use crate::http::{self, Answer, Problem};
 use exchange::auction::{Call, Outcome};
+use exchange::implicit::Http;
 use exchange::{Reason, Refusal};
 use hyper::body::Incoming;
+use hyper::header::{HeaderMap, HeaderName, REFERER, USER_AGENT};
 use hyper::{Request, StatusCode};
+use std::net::IpAddr;
 
 /// Sells what the request offers.
 ///
 /// # Errors
 /// What the publisher must change.
-pub(super) async fn answer(worker: &Worker, request: Request<Incoming>) -> Result<Answer, Problem> {
+pub(super) async fn answer(
+    worker: &Worker,
+    peer: IpAddr,
+    request: Request<Incoming>,
+) -> Result<Answer, Problem> {
     let received = clock::now();
     let settings = &worker.node.settings;
     if !worker.node.writer.is_healthy() {
@@ -38,6 +45,7 @@ pub(super) async fn answer(worker: &Worker, request: Request<Incoming>) -> Resul
     let snapshot = worker.node.snapshot.load_full();
     let call = Call {
         body: &buffers.body,
+        http: beside(&head.headers, peer),
         received,
         now_s: clock::unix_s(),
         seed: worker.seed(),
@@ -72,6 +80,25 @@ pub(super) async fn answer(worker: &Worker, request: Request<Incoming>) -> Resul
         Err(refusal) => refuse(refusal),
     }
 }
+
+/// What the HTTP request says beside the bid request. The address is the first that a proxy
+/// names, since whoever calls directly could as well write it into the body.
+fn beside(headers: &HeaderMap, peer: IpAddr) -> Http<'_> {
+    let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let forwarded = text(&FORWARDED_FOR).and_then(|list| list.split(',').next());
+    let forwarded = forwarded.and_then(|first| first.trim().parse().ok());
+    Http {
+        ip: Some(forwarded.unwrap_or(peer)),
+        user_agent: text(&USER_AGENT),
+        referer: text(&REFERER),
+        gpc: text(&SEC_GPC) == Some("1"),
+    }
+}
+
+/// Whose request a proxy hands on, the client first.
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// A wish that data of the person are not sold (Global Privacy Control).
+const SEC_GPC: HeaderName = HeaderName::from_static("sec-gpc");
 
 /// The specification has a no-bid reason for publishers that are not known, so they are told by
 /// it and not by an error (section 5.24 of the lists, 7: blocked publisher or site).

@@ -19,6 +19,22 @@ pub(super) fn describe() {
         "gavel_partner_notices_total",
         "Notices to each partner, by kind and what became of them."
     );
+    describe_counter!(
+        "gavel_partner_bids_lost_total",
+        "Bids of each partner that were rejected or lost, by reason."
+    );
+    describe_counter!(
+        "gavel_publisher_bids_lost_total",
+        "Bids on the imps of each publisher that were rejected or lost, by reason."
+    );
+    describe_counter!(
+        "gavel_deal_events_total",
+        "What became of each deal on the imps that it is about."
+    );
+    describe_counter!(
+        "gavel_deal_bids_lost_total",
+        "Bids on each deal that were rejected or lost, by reason."
+    );
     describe_gauge!(
         "gavel_partner_notices_waiting",
         "Notices to each partner that wait on disk to be tried again."
@@ -29,6 +45,29 @@ pub(super) fn describe() {
     );
 }
 
+/// Copies the counters of publishers and their deals into the recorder; whoever may set up deals
+/// names them.
+pub(super) fn sellers(node: &Node) {
+    for seller in node.snapshot.load().market.sellers() {
+        let publisher = seller.publisher.id.to_string();
+        copy(
+            &seller.losses,
+            |label| counter!("gavel_publisher_bids_lost_total", "publisher" => publisher.clone(), "reason" => label),
+        );
+        for agreed in seller.deals() {
+            let deal = agreed.deal.id.to_string();
+            copy(
+                &agreed.progress.events,
+                |label| counter!("gavel_deal_events_total", "deal" => deal.clone(), "event" => label),
+            );
+            copy(
+                &agreed.progress.losses,
+                |label| counter!("gavel_deal_bids_lost_total", "deal" => deal.clone(), "reason" => label),
+            );
+        }
+    }
+}
+
 /// Copies the counters of partners into the recorder.
 pub(super) fn count(node: &Node) {
     for buyer in node.snapshot.load().market.buyers() {
@@ -36,6 +75,10 @@ pub(super) fn count(node: &Node) {
         copy(
             &buyer.events,
             |label| counter!("gavel_partner_events_total", "partner" => partner.clone(), "event" => label),
+        );
+        copy(
+            &buyer.live.losses,
+            |label| counter!("gavel_partner_bids_lost_total", "partner" => partner.clone(), "reason" => label),
         );
         let in_flight = buyer.live.in_flight.load(Ordering::Relaxed);
         gauge!("gavel_partner_in_flight", "partner" => partner.clone()).set(f64::from(in_flight));

@@ -24,6 +24,7 @@ fn publisher(file: &str) -> Publisher {
         blocked_advertisers: Vec::new(),
         blocked_categories: Vec::new(),
         requires_creative_id: false,
+        requests: exchange::catalog::Requests::default(),
     }
 }
 

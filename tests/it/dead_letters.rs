@@ -1,14 +1,14 @@
 //! Refused notices: each with its reason, its count and its line, and what a replay makes of them.
 
-use crate::client::{Answer, Client};
-use crate::node::{Node, SMALL, banner_request, gavel};
+use crate::client::Client;
+use crate::node::{Node, SMALL, gavel};
 use crate::notices::{bid, metric, notice, sealed};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-fn charged(node: &Node) -> u64 {
+pub fn charged(node: &Node) -> u64 {
     metric(node, "gavel_ledger_events_total{outcome=\"charged\"}")
 }
 
@@ -234,60 +234,48 @@ fn what_was_refused_for_want_of_a_key_is_charged_once_after_the_key_has_come() {
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
-fn month() -> String {
+pub fn month() -> String {
     jiff::Timestamp::now().strftime("%Y-%m").to_string()
 }
 
 #[test]
-fn a_screen_that_many_look_at_is_billed_for_all_of_them_and_no_more() {
+fn a_flood_of_forged_notices_is_counted_to_the_last_and_stops_no_bill() {
     let node = Node::start(SMALL, "");
-    bid(&node, "warm");
-    let ask = |id: &str, multiplier: f64| {
-        let mut body = banner_request(id);
-        body["imp"][0]["qty"] = json!({ "multiplier": multiplier, "sourcetype": 1 });
-        let body = body.to_string();
-        node.client().post("/openrtb2/bid/demo", body.as_bytes())
-    };
-    let mut client = node.client();
-    let bill = |answer: &Answer, several: &str| {
-        let bid = answer.json()["seatbid"][0]["bid"][0].clone();
-        notice(&bid, "burl", "1.50", "").replace("${AUCTION_MULTIPLIER}", several)
-    };
-    let screen = ask("screen", 12.5);
-    assert_eq!(screen.status, 200, "{screen:?}");
-    let more = client.get(&bill(&screen, "12.6"));
-    assert_eq!((more.status, more.field().as_str()), (400, "q"));
-    assert_eq!(client.get(&bill(&screen, "12.5")).status, 200);
-    assert_eq!(client.get(&bill(&screen, "12.5")).status, 200);
-    // An exchange that leaves the macro alone means what its request said.
-    let silent = ask("silent", 3.0);
-    assert_eq!(
-        client.get(&bill(&silent, "${AUCTION_MULTIPLIER}")).status,
-        200
-    );
-    for odd in [0.0, -1.0, 10_001.0] {
-        let answer = ask("odd", odd);
-        assert_eq!(
-            (answer.status, answer.header("x-openrtb-nbr")),
-            (204, Some("2")),
-            "{odd}"
-        );
+    let bids = ["before", "amid"].map(|id| bid(&node, id));
+    let flood: Vec<_> = (0..4)
+        .map(|thread| {
+            let mut client = node.client();
+            std::thread::spawn(move || {
+                for number in 0..200 {
+                    let answer = client.get(&format!("/n/bill?t=AwEA{thread}{number:03}&p=1"));
+                    assert!((400..500).contains(&answer.status), "{answer:?}");
+                }
+            })
+        })
+        .collect();
+    for bid in &bids {
+        let answer = node.client().get(&notice(bid, "burl", "1", ""));
+        assert_eq!(answer.status, 200);
     }
-    // 12.5 and 3 impressions at 1.50 per thousand; halves are counted to the even neighbour.
-    let statement = node.api(
-        "GET",
-        &format!("/v1/statements?account=adv_it&month={}", month()),
-        "",
-    );
-    let line = &statement.json()["lines"][0];
-    assert_eq!(
-        (&line["impressions"], &line["gross"]),
-        (&15.into(), &"0.02325".into())
-    );
+    for thread in flood {
+        thread.join().unwrap();
+    }
+    let count = |outcome: &str| {
+        let line = format!("gavel_dead_letters_total{{outcome=\"{outcome}\"}}");
+        metric(&node, &line)
+    };
+    let start = Instant::now();
+    while count("kept") + count("shed") < 800 {
+        assert!(start.elapsed() < Duration::from_secs(8), "letters are lost");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(count("kept") + count("shed"), 800);
+    let kept = usize::try_from(count("kept")).unwrap();
+    assert!(kept > 0);
+    assert_eq!(lines(&node, "?limit=1000", kept).len(), kept);
     assert_eq!(charged(&node), 2);
 }
 
-/// Another caller than the operator.
 #[test]
 fn refused_notices_are_shown_to_the_operator_alone() {
     let node = Node::start(SMALL, "");

@@ -157,8 +157,17 @@ fn what_was_not_closed_is_not_pruned() {
         .map(|month| bill(month, 2_000_000, at(month)))
         .collect();
     let office = Office::new("prune", &events);
-    let config = "[storage]\npath = \"data\"\n[log]\nevent_months = 1\n";
-    fs::write(office.folder.join("gavel.toml"), config).unwrap();
+    let keep = |months: u32| {
+        let config = format!("[storage]\npath = \"data\"\n[log]\nevent_months = {months}\n");
+        fs::write(office.folder.join("gavel.toml"), config).unwrap();
+    };
+    keep(3);
+    let error = office.refused(&["prune"]);
+    assert!(
+        error.contains("log.event_months") && error.contains("0 or a whole number from 4 to 240"),
+        "{error}"
+    );
+    keep(4);
     assert!(office.run(&["prune"]).starts_with("deleted 0 events"));
     let mut books = SqliteStore::correct(&office.folder.join("data/ledger.sqlite")).unwrap();
     for month in 1..=5 {
@@ -183,7 +192,7 @@ fn what_was_not_closed_is_not_pruned() {
     };
     let closed = statement("2020-01");
     let open = statement("2020-06");
-    // Five months are closed and the least that is kept is four.
+    // Five months are closed and four are kept.
     let said = office.run(&["prune"]);
     assert!(said.starts_with("deleted 1 events"), "{said}");
     assert!(office.run(&["prune"]).starts_with("deleted 0 events"));

@@ -147,3 +147,87 @@ fn eids<'a>(request: &BidRequest<'a>) -> impl Iterator<Item = (&'a str, &'a str)
             .filter_map(move |uid| Some((source, uid.id?)))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use audience::IdentityError;
+    use openrtb::{Keep, Limits, Scratch};
+    use serde_json::{Value, json};
+
+    fn key(kind: IdKind<'_>, id: &str) -> Option<UserKey> {
+        let key: Result<UserKey, IdentityError> =
+            UserKey::new(KeySeed::default(), kind, id.as_bytes());
+        key.ok()
+    }
+
+    fn people(identity: &Identity, change: impl FnOnce(&mut Value)) -> People {
+        let mut body = json!({
+            "id": "r", "imp": [{ "id": "1" }],
+            "user": { "id": "x", "buyeruid": "b", "eids": [
+                { "source": "Home.example", "uids": [{ "id": "h" }] },
+                { "source": "other.example", "uids": [{}, { "id": "o" }] },
+                { "source": "uid.example", "uids": [{ "id": "p" }] },
+            ] },
+            "device": { "ifa": "38400000-8cf0-11bd-b23e-10b96e40000d" },
+        });
+        change(&mut body);
+        let (mut scratch, text) = (Scratch::default(), body.to_string());
+        let request: BidRequest<'_> = scratch
+            .decode(text.as_bytes(), Limits::default(), Keep::Known)
+            .unwrap();
+        identity.people(&request, KeySeed::default())
+    }
+
+    fn identity() -> Identity {
+        Identity {
+            unified: vec!["best.example".to_owned(), "UID.example".to_owned()],
+            households: vec!["home.example".to_owned()],
+            ..Identity::default()
+        }
+    }
+
+    #[test]
+    fn the_first_id_in_the_order_counts_and_a_household_is_no_user() {
+        let eid = |source, id| key(IdKind::Eid { source }, id);
+        let gone = |body: &mut Value, from: usize| {
+            let eids = body["user"]["eids"].as_array_mut().unwrap();
+            eids.truncate(from);
+        };
+        let found = people(&identity(), |_| ());
+        assert_eq!(found.user, eid("uid.example", "p"));
+        assert_eq!(found.household, eid("home.example", "h"));
+        let found = people(&identity(), |body| gone(body, 2));
+        assert_eq!(found.user, eid("other.example", "o"));
+        let found = people(&identity(), |body| gone(body, 1));
+        assert_eq!(found.user, key(IdKind::BuyerUid, "b"));
+        let device = |body: &mut Value| body["user"] = json!({ "id": "x" });
+        let ifa = "38400000-8CF0-11BD-B23E-10B96E40000D";
+        assert_eq!(people(&identity(), device).user, key(IdKind::Ifa, ifa));
+        let limited = people(&identity(), |body| {
+            device(body);
+            body["device"]["lmt"] = 1.into();
+        });
+        assert_eq!(limited.user, key(IdKind::UserId, "x"));
+        let child = people(&identity(), |body| body["regs"] = json!({ "coppa": 1 }));
+        assert_eq!(child, People::default());
+    }
+
+    #[test]
+    fn the_order_is_configured_by_words() {
+        let order = ["ifa", "user_id"].map(|word| word.parse().unwrap());
+        let found = people(
+            &Identity {
+                order: order.to_vec(),
+                ..identity()
+            },
+            |body| body["device"] = json!({}),
+        );
+        assert_eq!(found.user, key(IdKind::UserId, "x"));
+        let error = "cookie".parse::<Source>().unwrap_err().to_string();
+        assert!(
+            error.contains("\"cookie\"") && error.contains("unified"),
+            "{error}"
+        );
+    }
+}

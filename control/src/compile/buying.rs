@@ -148,6 +148,7 @@ fn add(id: &str, resource: &Resource, wanted: &HashSet<(Kind, &str)>, compiled: 
         | Resource::LineItem(_)
         | Resource::Publisher(_)
         | Resource::Placement(_)
+        | Resource::Deal(_)
         | Resource::Floors(_)
         | Resource::Partner(_)
         | Resource::Key(_) => {}

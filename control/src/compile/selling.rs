@@ -2,10 +2,11 @@
 
 use super::{Compiled, World};
 use crate::fault::Fault;
-use crate::model::{Category, Domain, Id, Tag};
+use crate::model::{Category, Country, Domain, Id, Instant, Name, Tag};
+use crate::resource::deal::Price;
 use crate::resource::publisher::Auction;
 use crate::resource::terms::Format;
-use crate::resource::{Kind, Partner, Publisher, Resource, Status};
+use crate::resource::{Deal, Kind, Partner, Publisher, Resource, Status};
 use exchange::catalog as sell;
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -37,6 +38,7 @@ pub(super) fn compile(
                         publisher: placement.publisher.0.as_str().into(),
                         tagid: placement.tagid.0.as_str().into(),
                         floor: placement.floor.map(|floor| floor.0),
+                        stored: placement.request.as_ref().map(|imp| imp.1.clone()),
                     });
                 }
             }
@@ -49,8 +51,12 @@ pub(super) fn compile(
                     }
                 }
             }
+            Resource::Deal(deal) if deal.status == Status::Active => {
+                compiled.exchange.deals.push(agreed(id, deal));
+            }
             Resource::Publisher(_)
             | Resource::Placement(_)
+            | Resource::Deal(_)
             | Resource::Partner(_)
             | Resource::Floors(_)
             | Resource::Advertiser(_)
@@ -84,6 +90,38 @@ fn seller(id: &str, publisher: &Publisher) -> sell::Publisher {
         blocked_advertisers: texts(&publisher.blocked_advertisers, |domain: &Domain| &domain.0),
         blocked_categories: texts(&publisher.blocked_categories, |cat: &Category| &cat.0),
         requires_creative_id: publisher.requires_creative_id,
+        requests: sell::Requests {
+            stored: publisher.request.as_ref().map(|request| request.1.clone()),
+            from_servers: publisher.from_servers,
+        },
+    }
+}
+
+fn agreed(id: &str, deal: &Deal) -> sell::Deal {
+    let seconds = |time: Instant| u32::try_from(time.0.as_second().max(0)).unwrap_or(u32::MAX);
+    sell::Deal {
+        id: id.into(),
+        publisher: deal.publisher.0.as_str().into(),
+        floor: deal.floor.0,
+        floor_per_second: deal.floor_per_second.map(|floor| floor.0),
+        at: match deal.price {
+            Price::FirstPrice => sell::At::FirstPrice,
+            Price::SecondPrice => sell::At::SecondPrice,
+            Price::Fixed => sell::At::Fixed,
+        },
+        tier: deal.tier(),
+        goal: deal.impressions.map(|whole| sell::Goal {
+            impressions: whole.0.into(),
+        }),
+        partners: texts(&deal.partners, |partner: &Id| &partner.0),
+        seats: texts(&deal.seats, |seat: &Id| &seat.0),
+        advertisers: texts(&deal.advertisers, |domain: &Domain| &domain.0),
+        placements: texts(&deal.placements, |placement: &Id| &placement.0),
+        formats: deal.formats.iter().map(|format| kind(*format)).collect(),
+        countries: texts(&deal.countries, |country: &Country| &country.0),
+        segments: texts(&deal.segments, |segment: &Name| &segment.0),
+        starts_s: seconds(deal.start),
+        ends_s: seconds(deal.end),
     }
 }
 

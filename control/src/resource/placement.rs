@@ -2,7 +2,7 @@
 
 use super::terms::Status;
 use super::{Claim, Document, Kind, Reference};
-use crate::model::{Floor, Id, Name, Tag, model};
+use crate::model::{Floor, Id, Name, StoredImp, Tag, model};
 
 model! {
     /// A placement.
@@ -15,6 +15,8 @@ model! {
         pub tagid: Tag,
         /// Nothing is sold below this price, in the publisher's currency, whatever the rules say.
         pub floor: Option<Floor> = None,
+        /// What its imps begin with, as OpenRTB has it; what a request says itself wins.
+        pub request: Option<StoredImp> = None,
         /// Whether it is known.
         pub status: Status = Status::Active,
     }

@@ -3,7 +3,9 @@
 use super::terms::Status;
 use super::{Claim, Document};
 use crate::fault::Fault;
-use crate::model::{Category, Cur, Domain, Floor, Name, Share, Tag, Whole, choices, model};
+use crate::model::{
+    Category, Cur, Domain, Floor, Name, Share, StoredRequest, Tag, Whole, choices, model,
+};
 use ledger::Cpm;
 
 choices! {
@@ -45,6 +47,11 @@ model! {
         pub blocked_categories: Vec<Category> = Vec::new(),
         /// Whether bids must name their creative.
         pub requires_creative_id: bool = false,
+        /// What its requests begin with, as OpenRTB has it; what a request says itself wins.
+        pub request: Option<StoredRequest> = None,
+        /// Whether its requests come from servers, so that the address and browser of the caller
+        /// are nobody's who sees an ad.
+        pub from_servers: bool = false,
         /// Whether it sells.
         pub status: Status = Status::Active,
     }

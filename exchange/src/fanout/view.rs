@@ -2,6 +2,7 @@
 
 use super::split;
 use crate::catalog::{Format, Pricing};
+use crate::deal;
 use crate::invite::Invitation;
 use crate::link::{Question, packed};
 use crate::lot::Auction;
@@ -84,6 +85,9 @@ impl<'b, 'a> Bodies<'b, 'a> {
             && Arc::ptr_eq(&left.shapes, &right.shapes)
             && left.partner.formats == right.partner.formats
             && splits(left) == splits(right)
+            && self.auction.seller.deals().iter().all(|agreed| {
+                agreed.deal.admits(&left.partner.id) == agreed.deal.admits(&right.partner.id)
+            })
             && one
                 .lots
                 .iter()
@@ -124,6 +128,7 @@ pub fn view<'a>(
             bidfloorcur: given.then_some(currency),
             ..split::only(lot.imp, |format: Format| buyer.buys(format))
         };
+        let imp = deal::seen_by(auction.seller, &buyer.partner.id, &imp, arena);
         let parts = if splits {
             split::split(&imp, arena)
         } else {

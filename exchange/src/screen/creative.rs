@@ -1,8 +1,11 @@
 //! Whether a bid's creative may be shown.
 
+mod playback;
+
 use super::Loss;
 use crate::catalog::Format;
 use crate::lot::{Auction, Lot, formats};
+use openrtb::BidRequest;
 use openrtb::request::{Banner, Deal, Format as Size};
 use openrtb::response::Bid;
 
@@ -28,6 +31,8 @@ pub(super) fn check(
     if let (Format::Banner, Some(banner)) = (format, lot.imp.banner) {
         ensure(fits(banner, bid.w, bid.h), Loss::Size)?;
     }
+    playback::check(lot, format, bid)?;
+    ensure(is_allowed_language(request, bid), Loss::Language)?;
     let blocked = request.badv.items().iter().copied();
     let blocked = blocked.chain(publisher.blocked_advertisers.iter().map(|domain| &**domain));
     for advertiser in blocked {
@@ -48,6 +53,12 @@ pub(super) fn check(
             .iter()
             .map(|category| &**category),
     );
+    if !request.acat.is_empty() {
+        let allowed = |own: &&str| request.acat.iter().any(|one| is_category_of(own, one));
+        // What names no category cannot show that it is allowed.
+        let shown = !bid.cat.is_empty() && bid.cat.iter().all(allowed);
+        ensure(shown, Loss::Category)?;
+    }
     for category in blocked {
         let hit = bid.cat.iter().any(|own| is_category_of(own, category));
         ensure(!hit, Loss::Category)?;
@@ -70,6 +81,15 @@ pub(super) fn check(
     )?;
     let secure = lot.imp.secure.is_some_and(openrtb::Flag::is_set);
     ensure(!secure || !is_insecure(markup), Loss::Insecure)
+}
+
+/// Whether the creative is in a language that the request allows, where it says its language.
+fn is_allowed_language(request: &BidRequest<'_>, bid: &Bid<'_>) -> bool {
+    let among = |allowed: &[&str], own: Option<&str>| {
+        let listed = |own: &str| allowed.iter().any(|one| one.eq_ignore_ascii_case(own));
+        allowed.is_empty() || own.is_none_or(listed)
+    };
+    among(&request.wlang, bid.language) && among(&request.wlangb, bid.langb)
 }
 
 fn ensure(holds: bool, loss: Loss) -> Result<(), Loss> {

@@ -28,6 +28,7 @@ fn market(seats: &[&str]) -> Market {
         blocked_advertisers: vec!["blocked.example".into()],
         blocked_categories: vec!["IAB25".into()],
         requires_creative_id: true,
+        requests: crate::catalog::Requests::default(),
     };
     let partner = |id: &str| Partner {
         id: id.into(),
@@ -47,6 +48,7 @@ fn market(seats: &[&str]) -> Market {
     let catalog = Catalog {
         publishers: vec![publisher],
         placements: Vec::new(),
+        deals: Vec::new(),
         partners: vec![partner("a"), partner("b")],
     };
     let rates = RateTable::new(EUR, &[(USD, Micros(1_250_000))], "2026-11-24");
@@ -132,6 +134,73 @@ fn loss_of(cur: &str, seat: &str, changes: &str) -> Option<Loss> {
         assert_eq!(offers.len(), 1);
         offers[0].standing.err()
     })
+}
+
+#[test]
+fn length_protocol_language_and_allowed_categories_are_looked_at() {
+    let loss = |asked: &str, more: &str, changes: &str| {
+        let request = format!(
+            r#"{{"id":"r","cur":["EUR"],"site":{{"domain":"news.example"}}{more},"imp":[{{"id":"1",
+            {asked}}}]}}"#
+        );
+        let text = answer("EUR", "s1", &[bid(changes)]);
+        screened(&[], &request, &[&text], |_, offers| {
+            offers[0].standing.err()
+        })
+    };
+    let video = r#""video":{"mimes":["video/mp4"],"minduration":6,"maxduration":30,
+        "protocols":[3,7]}"#;
+    let pod = r#""audio":{"mimes":["audio/mp4"],"poddur":60,"rqddurs":[15,30]}"#;
+    let banner = r#""banner":{"w":300,"h":250}"#;
+    for (asked, more, changes, wanted) in [
+        (video, "", r#""dur":30,"protocol":7"#, None),
+        (video, "", r#""crid":"silent""#, None),
+        (video, "", r#""dur":31"#, Some(Loss::Duration)),
+        (video, "", r#""dur":5"#, Some(Loss::Duration)),
+        (video, "", r#""protocol":2"#, Some(Loss::Protocol)),
+        (pod, "", r#""dur":15"#, None),
+        (pod, "", r#""dur":20"#, Some(Loss::Duration)),
+        (banner, r#","wlang":["fr"]"#, r#""language":"FR""#, None),
+        (banner, r#","wlang":["fr"]"#, r#""crid":"silent""#, None),
+        (
+            banner,
+            r#","wlang":["fr"]"#,
+            r#""language":"de""#,
+            Some(Loss::Language),
+        ),
+        (
+            banner,
+            r#","wlangb":["fr-CA"]"#,
+            r#""langb":"fr-FR""#,
+            Some(Loss::Language),
+        ),
+        (banner, r#","acat":["IAB2"]"#, r#""cat":["IAB2-3"]"#, None),
+        (
+            banner,
+            r#","acat":["IAB2"]"#,
+            r#""cat":["IAB2","IAB3"]"#,
+            Some(Loss::Category),
+        ),
+        (
+            banner,
+            r#","acat":["IAB2"]"#,
+            r#""crid":"silent""#,
+            Some(Loss::Category),
+        ),
+    ] {
+        assert_eq!(
+            loss(asked, more, changes),
+            wanted,
+            "{asked} {more} {changes}"
+        );
+    }
+    let codes = [
+        Loss::Duration,
+        Loss::Protocol,
+        Loss::Language,
+        Loss::LowerTier,
+    ];
+    assert_eq!(codes.map(Loss::code), [200, 204, 208, 103]);
 }
 
 #[test]

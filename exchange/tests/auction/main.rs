@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
+mod deals;
 mod faults;
 mod floors;
 mod notices;
@@ -11,3 +12,4 @@ mod sale;
 mod setting;
 mod transport;
 mod treatment;
+mod unsold;

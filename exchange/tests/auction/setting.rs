@@ -58,6 +58,7 @@ pub(crate) fn publisher() -> Publisher {
         blocked_advertisers: Vec::new(),
         blocked_categories: Vec::new(),
         requires_creative_id: false,
+        requests: exchange::catalog::Requests::default(),
     }
 }
 
@@ -94,10 +95,12 @@ pub(crate) fn market_of(publisher: Publisher, partners: Vec<Partner>) -> Market 
         publisher: "pub_1".into(),
         tagid: "top".into(),
         floor: None,
+        stored: None,
     };
     let catalog = Catalog {
         publishers: vec![publisher],
         placements: vec![placement],
+        deals: Vec::new(),
         partners,
     };
     let rates = [(Currency(*b"USD"), Micros(1_250_000))];
@@ -181,6 +184,7 @@ impl Exchange {
     ) -> (Result<Outcome, Refusal>, serde_json::Value) {
         let call = Call {
             body: body.as_bytes(),
+            http: exchange::implicit::Http::default(),
             received: Now.now(),
             now_s: 1_000,
             seed,

@@ -11,4 +11,5 @@ mod limits;
 mod month;
 mod node;
 mod prune;
+mod shown;
 mod writer;
