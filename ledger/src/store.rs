@@ -211,6 +211,9 @@ pub trait Store {
         funding: &mut dyn FnMut(&Event, Micros) -> Funding,
     ) -> Result<Vec<Outcome>, StoreError>;
 
+    /// Called between batches, when all senders are answered: work that can wait until then.
+    fn rest(&mut self) {}
+
     /// The impressions that became durable since this was last asked, each bid's once.
     fn shown(&mut self) -> Vec<Shown>;
 

@@ -250,6 +250,9 @@ impl State {
             self.commit(&mut events, &mut replies);
             self.write(&mut letters, |store, letters| store.refuse(letters));
             self.write(&mut conversions, |store, all| store.convert(all));
+            if self.healthy.load(Ordering::Acquire) {
+                self.run.store.rest();
+            }
             if let Some(work) = work.filter(|_| self.healthy.load(Ordering::Acquire)) {
                 work(self.run.store.as_mut());
             }

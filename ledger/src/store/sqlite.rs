@@ -7,6 +7,7 @@
 mod adjustments;
 mod auctions;
 mod charge;
+mod checkpoint;
 mod closing;
 mod conversions;
 mod letters;
@@ -16,6 +17,7 @@ mod report;
 mod schema;
 mod shown;
 
+use self::checkpoint::Checkpointer;
 use super::{Budget, BudgetState, Funding, Store, StoreError};
 use crate::conversion::{Conversion, Credit};
 use crate::currency::Currency;
@@ -51,6 +53,8 @@ pub struct SqliteStore {
     changed: HashSet<String>,
     /// Impressions that nobody has been told of.
     shown: Vec<Shown>,
+    /// Of who writes events.
+    checkpointer: Option<Checkpointer>,
 }
 
 impl SqliteStore {
@@ -65,7 +69,7 @@ impl SqliteStore {
         connection.busy_timeout(PATIENCE)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
-        connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
+        connection.pragma_update(None, "wal_autocheckpoint", checkpoint::BACKSTOP)?;
         let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         schema::migrate(&change)?;
         change.execute(
@@ -89,6 +93,7 @@ impl SqliteStore {
             failed: false,
             changed: HashSet::new(),
             shown: Vec::new(),
+            checkpointer: Some(Checkpointer::start(path)?),
         })
     }
 
@@ -120,6 +125,7 @@ impl SqliteStore {
             failed: false,
             changed: HashSet::new(),
             shown: Vec::new(),
+            checkpointer: None,
         })
     }
 
@@ -189,6 +195,12 @@ impl Store for SqliteStore {
         let budgets = events.iter().flat_map(|event| &event.budgets);
         self.note(budgets);
         Ok(outcomes)
+    }
+
+    fn rest(&mut self) {
+        if let Some(checkpointer) = &self.checkpointer {
+            checkpointer.rest(&self.connection);
+        }
     }
 
     fn shown(&mut self) -> Vec<Shown> {
