@@ -1,10 +1,10 @@
 //! The bidder's decision, bytes to bytes.
 //!
 //! Path: `bidder::decide`, from decoding and validation over every phase to the signed response,
-//! in process. Input: pages of 2.7 KB with two banners each by `load_tests::corpus`, a
-//! million users with twelve segments, ten and fifty thousand line items of a realistic mix over
-//! twenty dimensions with budgets, pacing and caps by `decision/market.rs`. Goal: a median of at
-//! most 15 µs and 20 µs. A regression means fewer requests per CPU-second; `benches/decode.rs` and
+//! in process. Input: requests of 2.7 KB by `load_tests::corpus`, most with one banner
+//! (`web_banner`) or pages with two (`web_page`), a million users with twelve segments, one, ten and
+//! fifty thousand line items of a realistic mix over twenty dimensions with budgets, pacing and caps
+//! by `decision/market.rs`. Goal: a median of at most 15 µs among ten and 20 µs among fifty thousand. A regression means fewer requests per CPU-second; `benches/decode.rs` and
 //! `benches/select.rs` tell the parts apart.
 //!
 //! Each decision is timed by itself, so that what surrounds it does not count: the body is copied
@@ -23,13 +23,15 @@ mod market;
 
 use bidder::{DecisionScratch, Outcome, decide};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use load_tests::corpus::Kind;
 use market::{Market, NOW_MS};
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 const USERS: u64 = 1_000_000;
-const LINE_ITEMS: [usize; 2] = [10_000, 50_000];
+const LINE_ITEMS: [usize; 3] = [1_000, 10_000, 50_000];
+const KINDS: [(&str, Kind); 2] = [("web_banner", Kind::WebBanner), ("web_page", Kind::WebPage)];
 const REQUESTS: u64 = 50_000;
 /// Open bids end in batches, so that the table of reservations never fills.
 const SETTLE_EVERY: u64 = 4_096;
@@ -44,15 +46,18 @@ struct Seen {
 }
 
 fn decision(criterion: &mut Criterion) {
-    let bodies = market::requests(REQUESTS, USERS);
+    let bodies = KINDS.map(|(name, kind)| (name, market::requests(kind, REQUESTS, USERS)));
     for line_items in LINE_ITEMS {
-        decide_among(line_items, &bodies, criterion);
+        let market = Market::new(line_items, USERS);
+        for (kind, bodies) in &bodies {
+            let name = format!("{kind}/{line_items}_line_items");
+            decide_among(&market, (&name, bodies), criterion);
+        }
     }
 }
 
-fn decide_among(line_items: usize, bodies: &[String], criterion: &mut Criterion) {
+fn decide_among(market: &Market, (name, bodies): (&str, &[String]), criterion: &mut Criterion) {
     let bytes: usize = bodies.iter().map(String::len).sum();
-    let market = Market::new(line_items, USERS);
     let (snapshot, runtime) = (market.snapshot(), market.runtime());
     let mut scratch = DecisionScratch::default();
     let (mut body, mut out) = (Vec::new(), Vec::with_capacity(16 * 1024));
@@ -60,7 +65,6 @@ fn decide_among(line_items: usize, bodies: &[String], criterion: &mut Criterion)
     let mut seen = Seen::default();
     let mut group = criterion.benchmark_group("decision");
     group.throughput(Throughput::Bytes((bytes / bodies.len()) as u64));
-    let name = format!("web_banner/{line_items}_line_items");
     group.bench_function(name, |bencher| {
         bencher.iter_custom(|rounds| {
             let mut total = Duration::ZERO;
@@ -93,7 +97,7 @@ fn decide_among(line_items: usize, bodies: &[String], criterion: &mut Criterion)
         });
     });
     group.finish();
-    seen.tell();
+    seen.tell(name);
     assert!(
         seen.bids > count / 2,
         "a bench in which nobody bids measures nothing: {} of {count}",
@@ -102,7 +106,7 @@ fn decide_among(line_items: usize, bodies: &[String], criterion: &mut Criterion)
 }
 
 impl Seen {
-    fn tell(&mut self) {
+    fn tell(&mut self, name: &str) {
         self.nanos.sort_unstable();
         let Some(last) = self.nanos.len().checked_sub(1) else {
             return;
@@ -110,7 +114,7 @@ impl Seen {
         let micros = |percent: usize| f64::from(self.nanos[last * percent / 100]) / 1e3;
         let decisions = self.nanos.len() as f64;
         eprintln!(
-            "decision: p50 {:.2} µs, p90 {:.2} µs, p99 {:.2} µs over {decisions} decisions; \
+            "{name}: p50 {:.2} µs, p90 {:.2} µs, p99 {:.2} µs over {decisions} decisions; \
              {:.2} bids and {:.1} line items looked at in each; outcomes {:?}",
             micros(50),
             micros(90),

@@ -42,7 +42,7 @@ fn decision(rounds: usize) {
     const SETTLE_EVERY: u64 = 4_096;
     let market = Market::new(10_000, USERS);
     let (snapshot, runtime) = (market.snapshot(), market.runtime());
-    let bodies = market::requests(1_024, USERS);
+    let bodies = market::requests(Kind::WebPage, 1_024, USERS);
     let mut scratch = DecisionScratch::default();
     let mut out = Vec::with_capacity(16 * 1024);
     let mut bids = 0;

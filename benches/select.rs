@@ -21,7 +21,7 @@ const USERS: u64 = 100_000;
 
 fn select(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("select");
-    let bodies = market::requests(256, USERS);
+    let bodies = market::requests(load_tests::corpus::Kind::WebPage, 256, USERS);
     let mut scratches: Vec<Scratch> = bodies.iter().map(|_| Scratch::default()).collect();
     let requests: Vec<BidRequest<'_>> = scratches
         .iter_mut()

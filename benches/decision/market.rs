@@ -162,15 +162,15 @@ fn plan(catalog: &Catalog, book: &Book) -> Plan {
     plan
 }
 
-/// Pages of 2.7 KB with two banners each, of `users` users on 3,200 domains.
-pub(crate) fn requests(count: u64, users: u64) -> Vec<String> {
+/// Requests of a kind, of `users` users on 3,200 domains.
+pub(crate) fn requests(kind: Kind, count: u64, users: u64) -> Vec<String> {
     let options = Options {
         count,
         seed: 1,
         users,
         consented_at_s: 1_790_000_000,
     };
-    corpus::requests(Kind::WebPage, options).collect()
+    corpus::requests(kind, options).collect()
 }
 
 fn audience(users: u64) -> Lookup {
