@@ -7,6 +7,7 @@ mod compile;
 mod creative;
 mod edit;
 mod faults;
+mod pricing;
 mod shown;
 mod targeting;
 
@@ -22,6 +23,7 @@ pub use creative::{
     Template, Video,
 };
 pub use faults::{Invalid, MAX_CPM, MAX_ID, MAX_LINE_ITEMS, MAX_MARKUP, MAX_NAMED, MAX_VALUES};
+pub use pricing::{Factor, Modifier, Pricing};
 pub(crate) use shown::Display;
 pub use targeting::{
     Audience, Circle, Dimension, ExtPath, Hours, Kind, Missing, Rule, Subject, Targeting, Value,
@@ -114,6 +116,8 @@ pub struct LineItem {
     pub strategy: Strategy,
     /// The most that it bids, in micros of the advertiser's currency per thousand.
     pub max_cpm: Cpm,
+    /// How its price follows from the request.
+    pub pricing: Pricing,
     /// Where, when and to whom.
     pub targeting: Targeting,
     /// How often it may be seen, and with it its campaign and advertiser.

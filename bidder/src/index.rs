@@ -14,13 +14,15 @@ mod build;
 mod edit;
 pub(crate) mod names;
 
-pub(crate) use build::{Builder, Groups};
+pub(crate) use build::{Builder, Groups, Own, Places};
 pub(crate) use edit::Entry;
 
 use crate::bits::Set;
 use crate::catalog::{Circle, Dimension, Missing, Subject};
 use crate::dimension::{MISSING, place};
 use crate::intake::Features;
+use crate::modify::Modifier;
+use foldhash::fast::FixedState;
 use names::Names;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -67,7 +69,7 @@ pub(crate) struct Place {
 
 /// The circles of one line item.
 #[derive(Debug)]
-struct Circles {
+pub(crate) struct Circles {
     include: Vec<Circle>,
     exclude: Vec<Circle>,
 }
@@ -90,6 +92,7 @@ pub(crate) struct Index {
     ends: Vec<u32>,
     groups: Vec<Option<Arc<Groups>>>,
     circles: HashMap<u32, Arc<Circles>>,
+    modifiers: HashMap<u32, Arc<[Modifier]>, FixedState>,
     /// Words of a set of all line items.
     pub(crate) words: usize,
 }
@@ -148,16 +151,27 @@ impl Index {
         if values == [MISSING] {
             return true;
         }
-        let absent = !(features.segments_dropped() && groups.excludes);
-        absent && groups.others.iter().all(|group| features.in_any(group))
+        groups.hold(features)
     }
 
     fn in_circles(&self, item: u32, features: &Features) -> bool {
         let (Some(circles), Some(point)) = (self.circles.get(&item), features.point()) else {
             return true;
         };
+        circles.hold(point)
+    }
+
+    /// The modifiers of a line item that has pricing of its own.
+    pub(crate) fn modifiers_of(&self, item: u32) -> &[Modifier] {
+        self.modifiers.get(&item).map_or(&[], |modifiers| modifiers)
+    }
+}
+
+impl Circles {
+    /// Whether a point is in one of those asked for, if any, and in none that is refused.
+    pub(crate) fn hold(&self, point: (i32, i32)) -> bool {
         let in_any = |list: &[Circle]| list.iter().any(|one| place::within(one, point));
-        (circles.include.is_empty() || in_any(&circles.include)) && !in_any(&circles.exclude)
+        (self.include.is_empty() || in_any(&self.include)) && !in_any(&self.exclude)
     }
 }
 

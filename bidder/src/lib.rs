@@ -23,6 +23,7 @@ pub mod funnel;
 mod index;
 mod intake;
 mod markup;
+mod modify;
 mod native;
 mod nobid;
 pub mod notice;

@@ -35,6 +35,8 @@ pub enum NoBid {
     Competing,
     /// The price is below the floor.
     BelowFloor,
+    /// The price is below the least that the line item bids.
+    BelowMinimum,
     /// Pacing holds back.
     Paced,
     /// The line item needs a user id to count impressions, and there is none.
@@ -51,7 +53,7 @@ pub enum NoBid {
 
 impl NoBid {
     /// Every reason, in order.
-    pub const ALL: [NoBid; 21] = [
+    pub const ALL: [NoBid; 22] = [
         NoBid::InsufficientTime,
         NoBid::PrivateAuction,
         NoBid::SeatNotAllowed,
@@ -67,6 +69,7 @@ impl NoBid {
         NoBid::CurrencyNotAllowed,
         NoBid::Competing,
         NoBid::BelowFloor,
+        NoBid::BelowMinimum,
         NoBid::Paced,
         NoBid::UnknownUser,
         NoBid::FrequencyCapped,
@@ -98,6 +101,7 @@ impl NoBid {
             NoBid::CurrencyNotAllowed => "currency_not_allowed",
             NoBid::Competing => "competing",
             NoBid::BelowFloor => "below_floor",
+            NoBid::BelowMinimum => "below_minimum",
             NoBid::Paced => "paced",
             NoBid::UnknownUser => "unknown_user",
             NoBid::FrequencyCapped => "frequency_capped",
@@ -128,6 +132,7 @@ impl NoBid {
             | NoBid::CurrencyNotAllowed
             | NoBid::Competing
             | NoBid::BelowFloor
+            | NoBid::BelowMinimum
             | NoBid::Paced
             | NoBid::NoBudget => 0,
         }

@@ -96,6 +96,8 @@ pub struct Plan {
     /// Why each line item does not bid, whatever is asked.
     idle: Box<[Option<Idle>]>,
     days: Box<[u32]>,
+    /// Hour of the week of each advertiser.
+    hours: Box<[u8]>,
     active_line_items: usize,
 }
 
@@ -110,6 +112,7 @@ impl Plan {
             any_eligible: false,
             idle: vec![Some(Idle::NotPlanned); catalog.items.len()].into_boxed_slice(),
             days: vec![0; catalog.advertisers.len()].into_boxed_slice(),
+            hours: vec![0; catalog.advertisers.len()].into_boxed_slice(),
             active_line_items: 0,
         }
     }
@@ -167,6 +170,11 @@ impl Plan {
             .iter()
             .map(|clock| clock.day(now_ms))
             .collect();
+        let hours = tick
+            .advertisers
+            .iter()
+            .map(|clock| clock.hour_of_week(now_ms) as u8)
+            .collect();
         Self {
             any_eligible: eligible.iter().any(|word| *word != 0),
             idle,
@@ -175,8 +183,14 @@ impl Plan {
             controls,
             traffic,
             days,
+            hours,
             active_line_items,
         }
+    }
+
+    /// The hour of the week of an advertiser, in the order of the catalog; Monday 00:00 first.
+    pub(crate) fn hour(&self, advertiser: u32) -> u32 {
+        self.hours[advertiser as usize].into()
     }
 
     /// The day number of an advertiser, in the order of the catalog.

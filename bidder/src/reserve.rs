@@ -3,7 +3,7 @@
 //! The full price is held on every budget of the line item before the bid leaves. Nothing waits:
 //! a lease that refuses hands the imp to the next offer. Bounded in how many offers are tried.
 
-use crate::catalog::{Catalog, Display, Item};
+use crate::catalog::{Catalog, Display, Factor, Item};
 use crate::decide::watch::{Notes, Watch};
 use crate::frequency::{Hold, People};
 use crate::{FrequencyCaps, Funnel, NoBid};
@@ -49,6 +49,10 @@ pub(crate) struct Offer {
 pub(crate) struct Steps {
     /// What the impression is worth.
     pub(crate) value: Cpm,
+    /// The product of the factors that match.
+    pub(crate) factor: Factor,
+    /// The value times the factor, at most what the line item bids.
+    pub(crate) modified: Cpm,
     /// What is left of it after pacing.
     pub(crate) paced: Cpm,
     /// The least that is taken.

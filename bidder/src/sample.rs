@@ -1,8 +1,8 @@
 //! Inputs and surroundings for tests.
 
 use crate::catalog::{
-    Advertiser, Campaign, Catalog, Creative, Delivery, Format, Input, LineItem, Pacing, Strategy,
-    Targeting, Taxonomies,
+    Advertiser, Campaign, Catalog, Creative, Delivery, Format, Input, LineItem, Pacing, Pricing,
+    Strategy, Targeting, Taxonomies,
 };
 use crate::frequency::{Cap, Level, Scope, Subject, WithoutId};
 use crate::plan::{CampaignDay, LocalTime, Tick};
@@ -62,6 +62,7 @@ pub(crate) fn line_item(id: &str, slot: ledger::BudgetSlot) -> LineItem {
         active: true,
         strategy: Strategy::FixedCpm,
         max_cpm: Cpm(2_500_000),
+        pricing: Pricing::default(),
         targeting: Targeting::default(),
         frequency: Vec::new(),
         creatives: vec!["cr_1".to_owned()],

@@ -1,21 +1,25 @@
 //! Value: what an impression is worth to a line item.
 //!
 //! A fixed price says so itself. A line item that bids a value takes its worth from the
-//! appraisal that comes with the request; without any, every impression is worth its most.
+//! appraisal that comes with the request; without any, every impression is worth its base price,
+//! which is its most where it has none.
 
 use crate::catalog::{Item, Strategy};
 use ledger::Cpm;
 
-/// The most that the line item would pay for this impression, per thousand, in its advertiser's
-/// currency.
+/// What the impression is worth to the line item before any factor, per thousand, in its
+/// advertiser's currency.
 ///
 /// `None` where the impression was appraised and is worth nothing to the line item.
 pub(crate) fn of(item: &Item, at: u32, appraisal: Option<&Appraisal>) -> Option<Cpm> {
     match (item.strategy, appraisal) {
-        (Strategy::FixedCpm, _) | (Strategy::Value, None) => Some(item.max_cpm),
+        (Strategy::FixedCpm, _) | (Strategy::Value, None) => {
+            let base = item.priced.as_ref().map(|priced| priced.base);
+            Some(base.unwrap_or(item.max_cpm))
+        }
         (Strategy::Value, Some(appraisal)) => {
             let worth = appraisal.worth.iter().find(|(of, _)| *of == at);
-            worth.map(|(_, worth)| (*worth).min(item.max_cpm))
+            worth.map(|(_, worth)| *worth)
         }
     }
 }

@@ -12,7 +12,7 @@ mod targeted;
 mod text;
 
 pub(crate) use choice::choices;
-pub use money::{Amount, Floor, MaxCpm, Share, Worth};
+pub use money::{Amount, Factor, Floor, MaxCpm, Share, Worth};
 pub use stored::{StoredImp, StoredRequest};
 pub use targeted::{InTaxonomy, Iso639, Located, Path, Postal, Venue};
 pub use text::{

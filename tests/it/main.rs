@@ -29,6 +29,7 @@ mod node;
 mod notices;
 mod open_sales;
 mod partners;
+mod pricing;
 mod publishers;
 mod screens;
 mod statements;

@@ -13,6 +13,7 @@ use crate::frequency::Cap;
 use crate::funnel::line_item_key;
 use crate::index::{Builder, Groups, Index};
 use crate::markup::Parts;
+use crate::modify::{self, Modifier, Priced};
 use crate::permit::Blocks;
 use audience::SegmentId;
 use foldhash::fast::FixedState;
@@ -131,6 +132,8 @@ pub(crate) struct Item {
     pub(crate) active: bool,
     pub(crate) strategy: Strategy,
     pub(crate) max_cpm: Cpm,
+    /// How its price follows from the request, where it does.
+    pub(crate) priced: Option<Box<Priced>>,
     /// How often it may be seen, and with it its campaign and advertiser.
     pub(crate) frequency: Box<[Cap]>,
     /// The rule by which its creatives follow one another.
@@ -215,6 +218,7 @@ impl Catalog {
         let mut items = Vec::new();
         for one in line_items {
             let own = Groups::new(&one.targeting.audience, &mut segment);
+            let modified = modify::segments(&one.pricing, &mut segment);
             let campaign = campaign_at[&one.campaign];
             let advertiser = flights[campaign as usize].advertiser;
             let currency = payers[advertiser as usize].currency;
@@ -226,6 +230,8 @@ impl Catalog {
                 own,
                 &slots(&one.targeting, &made, &creatives),
             );
+            let modifiers = Modifier::all(&one.pricing, modified, &mut builder);
+            builder.modify(modifiers);
             flights[campaign as usize].add(&made);
             items.push(Arc::new(made));
         }
@@ -348,6 +354,7 @@ pub(super) fn made(
         active: one.active,
         strategy: one.strategy,
         max_cpm: one.max_cpm,
+        priced: Priced::new(&one.pricing, one.max_cpm),
         frequency: Box::from(&*one.frequency),
         sequence: one.sequence().copied(),
         hours: one.targeting.hours,

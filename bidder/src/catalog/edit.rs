@@ -4,6 +4,7 @@ use super::compile::{Numbers, bound, made, slots};
 use super::{Bound, Catalog, Flight, Invalid, Item, LineItem};
 use crate::bits::Set;
 use crate::index::{Entry, Groups};
+use crate::modify;
 use audience::SegmentId;
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ impl Catalog {
     pub fn with(
         &self,
         one: &LineItem,
-        segment: impl FnMut(&str) -> Option<SegmentId>,
+        mut segment: impl FnMut(&str) -> Option<SegmentId>,
     ) -> Result<Self, Vec<Invalid>> {
         let mut faults = one.own_faults();
         let mut unknown = |field: &str, id: &str| {
@@ -47,7 +48,8 @@ impl Catalog {
         let place = (campaign as u32, advertiser, currency);
         let made = made(one, place, &shown, &self.creatives, &mut deals);
         let slots = slots(&one.targeting, &made, &self.creatives);
-        let groups = Groups::new(&one.targeting.audience, segment);
+        let groups = Groups::new(&one.targeting.audience, &mut segment);
+        let modified = modify::segments(&one.pricing, &mut segment);
         let (mut items, mut bounds) = (self.items.clone(), self.bounds.clone());
         let removed = self.items.iter().position(|item| item.id == made.id);
         if let Some(at) = removed {
@@ -64,6 +66,8 @@ impl Catalog {
             targeting: &one.targeting,
             groups,
             slots: &slots,
+            pricing: &one.pricing,
+            modified,
         };
         let removed = removed.map(|at| at as u32);
         Ok(Self {

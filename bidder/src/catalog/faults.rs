@@ -1,6 +1,8 @@
 //! Everything that is wrong with an [`Input`], each fault with its field.
 
-use super::{Advertiser, Campaign, Creative, Format, Input, LineItem, Rotation};
+use super::{
+    Advertiser, Campaign, Creative, Factor, Format, Input, LineItem, Pricing, Rotation, Targeting,
+};
 use crate::frequency::{Cap, Level, Scope};
 use ledger::{Cpm, Currency};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -92,12 +94,11 @@ impl Input {
         }
         let mut named = BTreeSet::new();
         for one in &self.line_items {
-            named.extend(
-                one.targeting
-                    .rules
-                    .keys()
-                    .filter(|subject| subject.is_named()),
-            );
+            let modifiers = one.pricing.modifiers.iter().map(|modifier| &modifier.when);
+            let subjects = modifiers
+                .chain([&one.targeting])
+                .flat_map(|one| one.rules.keys());
+            named.extend(subjects.filter(|subject| subject.is_named()));
         }
         if named.len() > MAX_NAMED {
             list.push(Invalid {
@@ -231,6 +232,7 @@ fn own(faults: &mut Faults<'_>, one: &LineItem) {
     if one.max_cpm <= Cpm(0) || one.max_cpm > MAX_CPM {
         faults.add("max_cpm", format!("expected above 0 and at most {MAX_CPM}"));
     }
+    pricing(faults, one);
     frequency(faults, &one.frequency);
     if one.creatives.is_empty() {
         faults.add("creatives", "is empty, there would be nothing to show");
@@ -245,7 +247,40 @@ fn own(faults: &mut Faults<'_>, one: &LineItem) {
             "expected one slot for each budget that it draws on",
         );
     }
-    targeting(faults, one);
+    targeting(faults, "targeting", &one.targeting);
+    for (at, modifier) in one.pricing.modifiers.iter().enumerate() {
+        targeting(
+            faults,
+            &format!("pricing.modifiers[{at}].when"),
+            &modifier.when,
+        );
+    }
+}
+
+fn pricing(faults: &mut Faults<'_>, one: &LineItem) {
+    let Pricing {
+        base_cpm,
+        min_cpm,
+        ref modifiers,
+        lowest,
+        highest,
+    } = one.pricing;
+    let most = one.max_cpm;
+    if base_cpm.is_some_and(|base| base <= Cpm(0) || base > most) {
+        faults.add("pricing.base_cpm", "expected above 0 and at most max_cpm");
+    }
+    if min_cpm < Cpm(0) || min_cpm > most {
+        faults.add("pricing.min_cpm", "expected 0 or more and at most max_cpm");
+    }
+    if modifiers.len() > Pricing::MOST {
+        let problem = format!("{} modifiers, at most {}", modifiers.len(), Pricing::MOST);
+        faults.add("pricing.modifiers", problem);
+    }
+    let factors = modifiers.iter().map(|one| one.factor);
+    if lowest > highest || factors.chain([highest]).any(|factor| factor > Factor::MAX) {
+        let problem = "expected factors of at most 100, and the lowest below the highest";
+        faults.add("pricing", problem);
+    }
 }
 
 fn frequency(faults: &mut Faults<'_>, rules: &[Cap]) {
@@ -274,10 +309,9 @@ fn delivery(faults: &mut Faults<'_>, one: &LineItem) {
     }
 }
 
-fn targeting(faults: &mut Faults<'_>, one: &LineItem) {
-    let targeting = &one.targeting;
+fn targeting(faults: &mut Faults<'_>, path: &str, targeting: &Targeting) {
     for (subject, rule) in &targeting.rules {
-        let field = format!("targeting.{subject}");
+        let field = format!("{path}.{subject}");
         let kind = subject.kind();
         faults.values(&field, &rule.include);
         faults.values(&field, &rule.exclude);

@@ -278,6 +278,8 @@ impl<'s> Explainer<'_, 's, '_> {
             currency: catalog.currencies[item.currency as usize],
             max_cpm: item.max_cpm,
             value: offer.steps.value,
+            factor: offer.steps.factor,
+            modified: offer.steps.modified,
             paced: offer.steps.paced,
             floor: offer.steps.floor,
             price: offer.price,

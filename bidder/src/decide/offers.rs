@@ -4,10 +4,11 @@
 use super::watch::{Notes, Watch};
 use super::{Snapshot, Work};
 use crate::bits::Ones;
-use crate::catalog::{Bound, Catalog, Display, Format, Item, Strategy, Turns};
+use crate::catalog::{Bound, Catalog, Display, Factor, Format, Item, Strategy, Turns};
 use crate::dimension::media::is_open;
 use crate::draw::{Draw, Subject};
 use crate::intake::Features;
+use crate::modify::Seen;
 use crate::permit::floor::{self, Money};
 use crate::permit::{self, Rules, Spot};
 use crate::pod::Company;
@@ -227,11 +228,20 @@ impl<'a> Auction<'_, '_, 'a> {
             None => self.rules.floor(imp, item, display, money)?,
         };
         let value = value::of(item, at, self.snapshot.appraisal).ok_or(NoBid::BelowFloor)?;
-        let paced = self.paced(item, value);
+        let factor = self.factor((item, at), place, display);
+        let modified = factor.of(value).min(item.max_cpm);
+        let paced = self.paced(item, modified);
         let worth = shade::price(paced, floor).ok_or(NoBid::BelowFloor)?;
         // The floor of a deal at a fixed price is that price (section 3.2.12).
         let fixed = deal.is_some_and(|deal| deal.at == Some(FIXED_PRICE)) && floor > Cpm(0);
         let price = if fixed { floor } else { worth };
+        if item
+            .priced
+            .as_ref()
+            .is_some_and(|priced| price < priced.least)
+        {
+            return Err(NoBid::BelowMinimum);
+        }
         let rank = self
             .currency
             .rank(price, own, rates)
@@ -250,11 +260,28 @@ impl<'a> Auction<'_, '_, 'a> {
             price,
             steps: Steps {
                 value,
+                factor,
+                modified,
                 paced,
                 floor,
             },
             form,
         })
+    }
+
+    /// What the line item's modifiers make of its price here.
+    fn factor(&self, (item, at): (&Item, u32), place: &Place<'_, '_>, display: &Display) -> Factor {
+        let Some(priced) = &item.priced else {
+            return Factor::ONE;
+        };
+        let Snapshot { catalog, plan, .. } = *self.snapshot;
+        let seen = Seen {
+            features: self.features,
+            imp: place.at,
+            display,
+            hour: plan.hour(item.advertiser),
+        };
+        priced.factor(catalog.index.modifiers_of(at), &seen)
     }
 
     /// What the line item would pay now: the value that it bids, paced, or its fixed price.

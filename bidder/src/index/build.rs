@@ -4,6 +4,8 @@ use super::names::{Names, Sides};
 use super::{AUDIENCE, Circles, Index, Place, Postings, RADIUS, SLOT};
 use crate::bits::{Set, words_for};
 use crate::catalog::{Circle, Dimension, Rule, Subject, Targeting, Value};
+use crate::intake::Features;
+use crate::modify::Modifier;
 use audience::SegmentId;
 use foldhash::fast::FixedState;
 use std::collections::HashMap;
@@ -43,6 +45,12 @@ impl Groups {
             excluded: group(&audience.exclude),
             excludes: !audience.exclude.is_empty(),
         }
+    }
+
+    /// Whether a user whose segments are known passes what the index does not look at.
+    pub(crate) fn hold(&self, features: &Features) -> bool {
+        let absent = !(features.segments_dropped() && self.excludes);
+        absent && self.others.iter().all(|group| features.in_any(group))
     }
 }
 
@@ -140,7 +148,7 @@ impl Builder {
     /// Adds the next line item: its targeting, its segments, and the slots of its creatives.
     pub(crate) fn add(&mut self, targeting: &Targeting, groups: Groups, slots: &[u64]) {
         let item = self.index.ends.len() as u32;
-        let own = Own::new(targeting, groups, slots, self);
+        let own = Own::new(targeting, groups, self).in_slots(slots, self);
         for (place, sides) in &own.sides {
             self.drafts[usize::from(*place)].1.add(item, sides);
         }
@@ -150,6 +158,16 @@ impl Builder {
         if let Some(circles) = own.circles {
             self.index.circles.insert(item, circles);
         }
+    }
+
+    /// Gives the line item that was added last its modifiers.
+    pub(crate) fn modify(&mut self, modifiers: Option<Arc<[Modifier]>>) {
+        let Some(modifiers) = modifiers else { return };
+        for place in modifiers.iter().flat_map(Modifier::places) {
+            self.drafts[usize::from(place)].1.used = true;
+        }
+        let item = self.index.ends.len() as u32 - 1;
+        self.index.modifiers.insert(item, modifiers);
     }
 
     /// The finished index.
@@ -192,27 +210,24 @@ impl Index {
 }
 
 /// Where subjects have their place and their values.
-pub(super) trait Places {
+pub(crate) trait Places {
     /// The place of a subject, a new one where it has none, and its values.
     fn names(&mut self, subject: &Subject) -> (u16, &mut Names);
 }
 
-/// One line item in the index's numbers.
-pub(super) struct Own {
-    pub(super) sides: Vec<(u16, Sides)>,
+/// Targeting in the index's numbers.
+#[derive(Debug)]
+pub(crate) struct Own {
+    pub(crate) sides: Vec<(u16, Sides)>,
     /// The places of its rules, in the order of their subjects.
     pub(super) order: Vec<u16>,
-    pub(super) groups: Option<Arc<Groups>>,
-    pub(super) circles: Option<Arc<Circles>>,
+    pub(crate) groups: Option<Arc<Groups>>,
+    pub(crate) circles: Option<Arc<Circles>>,
 }
 
 impl Own {
-    pub(super) fn new(
-        targeting: &Targeting,
-        groups: Groups,
-        slots: &[u64],
-        places: &mut impl Places,
-    ) -> Self {
+    /// Rules and segments; what stands apart from them is left to the caller.
+    pub(crate) fn new(targeting: &Targeting, groups: Groups, places: &mut impl Places) -> Self {
         let mut own = Self {
             sides: Vec::new(),
             order: Vec::new(),
@@ -234,16 +249,21 @@ impl Own {
             order.push((subject, AUDIENCE));
             own.groups = Some(Arc::new(groups));
         }
+        order.sort();
+        own.order = order.into_iter().map(|(_, place)| place).collect();
+        own
+    }
+
+    /// The same for one of these slots.
+    pub(super) fn in_slots(mut self, slots: &[u64], places: &mut impl Places) -> Self {
         let (_, names) = places.names(&Dimension::Slot.into());
         let asked = slots.iter().map(|slot| names.add_code(*slot));
         let sides = Sides {
             asked: Some(asked.collect()),
             refused: Vec::new(),
         };
-        own.sides.push((SLOT, sides));
-        order.sort();
-        own.order = order.into_iter().map(|(_, place)| place).collect();
-        own
+        self.sides.push((SLOT, sides));
+        self
     }
 }
 

@@ -8,7 +8,8 @@ use super::build::{Own, Places};
 use super::names::{Names, Sides};
 use super::{Groups, Index, Place, Postings, SLOT};
 use crate::bits::{Set, words_for};
-use crate::catalog::{Subject, Targeting};
+use crate::catalog::{Pricing, Subject, Targeting};
+use crate::modify::Modifier;
 use std::sync::Arc;
 
 /// Postings after a line item went and another came that has `own` sides, if any.
@@ -47,6 +48,9 @@ pub(crate) struct Entry<'t> {
     pub(crate) groups: Groups,
     /// The slots of its creatives.
     pub(crate) slots: &'t [u64],
+    pub(crate) pricing: &'t Pricing,
+    /// The segments of each modifier.
+    pub(crate) modified: Vec<Groups>,
 }
 
 impl Places for Index {
@@ -92,15 +96,23 @@ impl Index {
             ends: self.ends.clone(),
             groups: self.groups.clone(),
             circles: self.circles.clone(),
+            modifiers: self.modifiers.clone(),
             words: 0,
         };
         if let Some(at) = removed {
             index.take(at);
         }
         let at = entry.as_ref().map(|entry| entry.at);
+        let mut in_use = index.in_use.clone();
         let own = entry.map(|entry| {
-            let own = Own::new(entry.targeting, entry.groups, entry.slots, &mut index);
+            let own = Own::new(entry.targeting, entry.groups, &mut index);
+            let own = own.in_slots(entry.slots, &mut index);
+            let modifiers = Modifier::all(entry.pricing, entry.modified, &mut index);
             index.give(entry.at, &own);
+            if let Some(modifiers) = modifiers {
+                in_use.extend(modifiers.iter().flat_map(Modifier::places));
+                index.modifiers.insert(entry.at, modifiers);
+            }
             own
         });
         let universe = index.ends.len();
@@ -117,7 +129,6 @@ impl Index {
             let values = place.names.len();
             place.postings = postings(before, values, own, (removed, at), universe);
         }
-        let mut in_use = index.in_use.clone();
         in_use.extend(sides.iter().map(|(place, _)| *place));
         in_use.sort_unstable();
         in_use.dedup();
@@ -141,6 +152,7 @@ impl Index {
         }
         self.groups.remove(item);
         self.circles.remove(&at);
+        self.modifiers.remove(&at);
         self.renumber(|item| item - u32::from(item > at));
     }
 
@@ -162,11 +174,10 @@ impl Index {
     }
 
     fn renumber(&mut self, number: impl Fn(u32) -> u32) {
-        let circles = std::mem::take(&mut self.circles);
-        self.circles = circles
-            .into_iter()
-            .map(|(item, own)| (number(item), own))
-            .collect();
+        let circles = std::mem::take(&mut self.circles).into_iter();
+        self.circles = circles.map(|(item, own)| (number(item), own)).collect();
+        let modifiers = std::mem::take(&mut self.modifiers).into_iter();
+        self.modifiers = modifiers.map(|(item, own)| (number(item), own)).collect();
     }
 }
 
@@ -191,6 +202,8 @@ mod tests {
             targeting: &targeting,
             groups: Groups::default(),
             slots: &[1],
+            pricing: &Pricing::default(),
+            modified: Vec::new(),
         };
         let edited = index.edited(Some(3), Some(entry));
         let place = edited.places.last().unwrap();

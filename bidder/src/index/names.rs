@@ -128,6 +128,12 @@ impl Sides {
         }
     }
 
+    /// Whether a request with these values passes.
+    pub(crate) fn admits(&self, values: &[u32]) -> bool {
+        let among = |list: &Vec<u32>| values.iter().any(|value| list.binary_search(value).is_ok());
+        self.asked.as_ref().is_none_or(among) && !among(&self.refused)
+    }
+
     /// Whether it asks for a value.
     pub(crate) fn asks(&self, value: u32) -> bool {
         self.asked

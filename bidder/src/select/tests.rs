@@ -6,10 +6,12 @@ mod naive;
 use super::*;
 use crate::bits::{put, words_for};
 use crate::catalog::{
-    Audience, Catalog, Creative, Dimension, Format, Input, Item, Kind, LineItem, Subject, Targeting,
+    Audience, Catalog, Creative, Dimension, Factor, Format, Input, Item, Kind, LineItem, Modifier,
+    Pricing, Subject, Targeting,
 };
 use crate::dimension::media::is_open;
 use crate::intake::Call;
+use crate::modify::Seen;
 use crate::sample;
 use audience::{Builder, Generation, IdKind, KeySeed, Lookup, SegmentId, UserKey};
 use draw::{Drawn, SIZES};
@@ -51,6 +53,10 @@ fn input(drawn: &[Drawn]) -> (Input, Vec<Creative>) {
         .iter()
         .enumerate()
         .map(|(at, (targeting, _, creatives))| LineItem {
+            pricing: Pricing {
+                modifiers: vec![modifier(&drawn[(at + 1) % drawn.len()])],
+                ..Pricing::default()
+            },
             targeting: targeting.clone(),
             creatives: creatives.iter().map(|at| format!("cr_{at}")).collect(),
             max_cpm: Cpm(1_000_000 * (1 + at as i64 * 7 % 13)),
@@ -58,6 +64,17 @@ fn input(drawn: &[Drawn]) -> (Input, Vec<Creative>) {
         })
         .collect();
     (input, made)
+}
+
+/// What a line item is targeted at as a reason to pay more, formats and hours aside.
+fn modifier((targeting, ..): &Drawn) -> Modifier {
+    let when = Targeting {
+        rules: targeting.rules.clone(),
+        audience: targeting.audience.clone(),
+        ..Targeting::default()
+    };
+    let factor = Factor(2_000_000);
+    Modifier { when, factor }
 }
 
 /// The catalog of an input, built at once, or by edits: some line items begin with the targeting
@@ -123,6 +140,8 @@ proptest! {
         let mut active = vec![0; words_for(drawn.len())];
         // Line items stand in the order of their prices.
         let number = |item: &Item| -> usize { item.id.trim_start_matches("li_").parse().unwrap() };
+        let numbered = catalog.items.iter().map(|item| (number(item) + 1) % drawn.len());
+        let modifiers: Vec<&Drawn> = numbered.map(|next| &drawn[next]).collect();
         let ordered = catalog.items.iter().map(|item| &drawn[number(item)]);
         let drawn: Vec<&Drawn> = ordered.collect();
         for ((_, is_active, _), at) in drawn.iter().zip(0..) {
@@ -149,6 +168,18 @@ proptest! {
                     let failing = failing.map(|place| index.at(place).subject.clone());
                     let expected = naive::first_failing(targeting, &json, plain, &segments);
                     prop_assert_eq!(&failing, &expected, "{:#?} {:#}", targeting, json);
+                    let when = &modifiers[item as usize].0;
+                    let dearer = index.modifiers_of(item).iter().all(|one| {
+                        one.matches(&Seen {
+                            features: &features,
+                            imp: at,
+                            display: &catalog.creatives[0],
+                            hour: 0,
+                        })
+                    });
+                    let expected_dearer =
+                        naive::first_failing(when, &json, plain, &segments).is_none();
+                    prop_assert_eq!(dearer, expected_dearer, "{:#?} {:#}", when, json);
                     let own: Vec<&Creative> = creatives.iter().map(|at| &made[*at]).collect();
                     let candidate = &catalog.items[item as usize];
                     let fits = |creative: &u32| {

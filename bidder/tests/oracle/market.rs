@@ -4,7 +4,7 @@
 use audience::{Generation, KeySeed, Lookup};
 use bidder::catalog::{
     Advertiser, Assets, Campaign, Catalog, Creative, Data, Delivery, File, Format, Image, Input,
-    LineItem, Media, Pacing, Rotation, Strategy, Targeting, Template, Video,
+    LineItem, Media, Pacing, Pricing, Rotation, Strategy, Targeting, Template, Video,
 };
 use bidder::plan::{CampaignDay, LocalTime, Tick};
 use bidder::{Exchange, FrequencyCaps, Links, Pacers, Plan, Runtime, Snapshot};
@@ -218,6 +218,7 @@ fn input(book: &Book) -> (Input, Facts) {
                     active: true,
                     strategy: Strategy::FixedCpm,
                     max_cpm: Cpm(price * 1_000_000),
+                    pricing: Pricing::default(),
                     targeting: Targeting::default(),
                     frequency: Vec::new(),
                     creatives: shown.iter().map(|(one, _)| one.id.clone()).collect(),

@@ -14,6 +14,7 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use bidder::catalog::{Dimension, Subject};
 use bidder::decide::{Explained, Price, Step, Verdict};
+use ledger::Micros;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -262,6 +263,8 @@ fn steps(price: &Price<'_>) -> Value {
         "currency": price.currency.code(),
         "max_cpm": price.max_cpm.to_string(),
         "value": price.value.to_string(),
+        "factor": Micros(i64::from(price.factor.0)).to_string(),
+        "modified": price.modified.to_string(),
         "paced": price.paced.to_string(),
         "floor": price.floor.to_string(),
         "price": price.price.to_string(),

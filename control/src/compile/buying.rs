@@ -6,7 +6,8 @@ use crate::fault::Fault;
 use crate::resource::campaign::Pacing;
 use crate::resource::frequency::{By, Frequency, WithoutId};
 use crate::resource::line_item::{
-    Audience, Hours, Missing, PodPosition, Rotation, Rules, Strategy, Targeting, Term,
+    Audience, Bid, Hours, Missing, Modifier, PodPosition, Rotation, Rules, Strategy, Targeting,
+    Term,
 };
 use crate::resource::{Advertiser, Campaign, Creative, Kind, LineItem, Resource, Status};
 use crate::serving::{Chain, Reason};
@@ -14,7 +15,7 @@ use bidder::catalog as bid;
 use bidder::frequency::{Cap, Level, Scope, Subject};
 use jiff::Timestamp;
 use ledger::store::Budget;
-use ledger::{BudgetPath, BudgetSlot, Day, Draws};
+use ledger::{BudgetPath, BudgetSlot, Cpm, Day, Draws};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 pub(super) fn compile(
@@ -49,7 +50,11 @@ pub(super) fn compile(
         };
         let mut reasons = chain.reasons(now);
         let bought = targeting(&line_item.targeting);
+        let pricing = pricing(&line_item.bid);
         reasons.extend(room(&bought, &mut named));
+        for modifier in &pricing.modifiers {
+            reasons.extend(room(&modifier.when, &mut named));
+        }
         let waits = reasons
             .iter()
             .all(|reason| matches!(reason, Reason::NotStarted(_)));
@@ -63,7 +68,14 @@ pub(super) fn compile(
         match slots.path(&budgets, compiled) {
             Some(path) => {
                 let own = frequency((id, line_item), campaign, advertiser);
-                let item = self::bought(id, line_item, (bought, own), &creatives, path, draws);
+                let item = self::bought(
+                    id,
+                    line_item,
+                    (bought, own, pricing),
+                    &creatives,
+                    path,
+                    draws,
+                );
                 compiled.bidder.line_items.push(item);
             }
             None => faults.push(Fault::new(
@@ -211,7 +223,7 @@ impl Slots<'_> {
 fn bought(
     id: &str,
     line_item: &LineItem,
-    (targeting, frequency): (bid::Targeting, Vec<Cap>),
+    (targeting, frequency, pricing): (bid::Targeting, Vec<Cap>, bid::Pricing),
     creatives: &[(&str, &Creative)],
     budget: BudgetPath,
     draws: Draws,
@@ -231,6 +243,7 @@ fn bought(
             Strategy::Value => bid::Strategy::Value,
         },
         max_cpm: line_item.bid.max_cpm.0,
+        pricing,
         targeting,
         frequency,
         creatives,
@@ -323,6 +336,21 @@ fn targeting(targeting: &Targeting) -> bid::Targeting {
         sizes,
         audience: audience.map(self::audience).unwrap_or_default(),
         hours: hours(&targeting.hours),
+    }
+}
+
+fn pricing(own: &Bid) -> bid::Pricing {
+    let modifier = |one: &Modifier| bid::Modifier {
+        when: targeting(&one.when),
+        factor: bid::Factor(one.factor.0),
+    };
+    let (lowest, highest) = own.limits();
+    bid::Pricing {
+        base_cpm: own.base_cpm.map(|base| base.0),
+        min_cpm: own.min_cpm.map_or(Cpm(0), |least| least.0),
+        modifiers: own.modifiers.iter().map(modifier).collect(),
+        lowest,
+        highest,
     }
 }
 

@@ -37,6 +37,10 @@ pub struct Worth(pub Micros);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Share(pub u32);
 
+/// A factor of a price, in parts per million: more than zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Factor(pub u32);
+
 /// Reads a decimal into micros from `low` to `high` units; `low` itself is allowed where
 /// `inclusive`.
 fn decimal(
@@ -101,6 +105,21 @@ impl Model for Share {
 
     fn schema() -> Value {
         schema("0.85")
+    }
+}
+
+impl Model for Factor {
+    fn read(value: &Value, at: &str, faults: &mut Vec<Fault>) -> Option<Self> {
+        let most = i64::from(bidder::catalog::Factor::MAX.0) / MICROS;
+        decimal(value, at, faults, false, most).map(|micros| Self(micros as u32))
+    }
+
+    fn write(&self) -> Value {
+        Micros(i64::from(self.0)).to_string().into()
+    }
+
+    fn schema() -> Value {
+        schema("1.30")
     }
 }
 

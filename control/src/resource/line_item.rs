@@ -1,38 +1,20 @@
 //! Line items: what is bid, for whom, where, how often and with which creatives.
 
+mod bid;
 mod rules;
 mod targeting;
 mod terms;
 mod words;
 
+pub use bid::{Bid, Modifier, ModifierLimits, Strategy};
 pub use rules::{Missing, Named, Naming, Rules, Term};
 pub use targeting::{Audience, Day, Hours, Targeting};
 
 use super::frequency::{self, Frequency};
 use super::{Document, Kind, Reference};
 use crate::fault::Fault;
-use crate::model::{Id, MaxCpm, Name, Tag, Whole, choices, model};
+use crate::model::{Id, Name, Tag, Whole, choices, model};
 use crate::resource::terms::{Format, Status, Total};
-
-choices! {
-    /// How a price is found.
-    pub enum Strategy {
-        /// Always the most.
-        FixedCpm = "fixed_cpm",
-        /// What the impression is worth, times the pacer's multiplier.
-        Value = "value",
-    }
-}
-
-model! {
-    /// What is bid.
-    pub struct Bid {
-        /// How the price is found.
-        pub strategy: Strategy = Strategy::FixedCpm,
-        /// The most that is paid per thousand impressions, in the advertiser's currency.
-        pub max_cpm: MaxCpm,
-    }
-}
 
 choices! {
     /// How creatives take turns.
@@ -111,6 +93,7 @@ impl Document for LineItem {
                 faults.push(Fault::new(format!("/creatives/{index}"), detail));
             }
         }
+        self.bid.check("/bid", faults);
         self.check_turns(faults);
         frequency::check(&self.frequency, faults);
         self.targeting.check("/targeting", faults);

@@ -8,7 +8,7 @@ use crate::dimension::place;
 use crate::frequency::Cap;
 use crate::reserve::{Holder, Runtime};
 use crate::respond;
-use ledger::Micros;
+use ledger::{Cpm, Micros};
 use openrtb::BidRequest;
 use openrtb::request::{Deal, Imp};
 use std::fmt::Display as Shown;
@@ -118,6 +118,11 @@ impl Facts<'_, '_, '_> {
                     .to_owned(),
             ),
             NoBid::BelowFloor => self.floor(item),
+            NoBid::BelowMinimum => {
+                let least = item.priced.as_ref().map_or(Cpm(0), |priced| priced.least);
+                let wanted = format!("at least {least} after modifiers and pacing");
+                (wanted, "less".to_owned())
+            }
             NoBid::NoCreative
             | NoBid::Blocked
             | NoBid::LanguageNotAllowed

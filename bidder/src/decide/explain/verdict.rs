@@ -1,6 +1,6 @@
 //! What is told of a decision.
 
-use crate::catalog::Subject;
+use crate::catalog::{Factor, Subject};
 use crate::decide::Decided;
 use crate::{Idle, NoBid};
 use ledger::{Cpm, Currency};
@@ -99,7 +99,11 @@ pub struct Price<'s> {
     pub max_cpm: Cpm,
     /// What the impression is worth to it.
     pub value: Cpm,
-    /// The value times the pacer's multiplier.
+    /// The product of the modifiers that match.
+    pub factor: Factor,
+    /// The value times the factor, at most what the line item bids.
+    pub modified: Cpm,
+    /// That times the pacer's multiplier.
     pub paced: Cpm,
     /// The least that is taken: of the deal, else of the media, else of the imp.
     pub floor: Cpm,

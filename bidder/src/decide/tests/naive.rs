@@ -1,7 +1,9 @@
 //! Who wins, against a reader who looks at every line item.
 
 use super::*;
-use crate::catalog::{Advertiser, Campaign, Creative, Input, LineItem};
+use crate::catalog::{
+    Advertiser, Campaign, Creative, Factor, Input, LineItem, Modifier, Pricing, Rule, Targeting,
+};
 use crate::sample::EUR;
 use ledger::{Book, Micros};
 use proptest::prelude::*;
@@ -16,7 +18,14 @@ struct Drawn {
     dollars: bool,
     size: usize,
     broke: bool,
+    /// Modifiers that match, in quarters, and one for the other size that never does.
+    quarters: Vec<u32>,
+    /// The least that it bids, in halves.
+    least: i64,
 }
+
+/// The most that any of them bids.
+const MOST: Cpm = Cpm(4_000_000);
 
 fn drawn() -> impl Strategy<Value = Drawn> {
     (
@@ -24,12 +33,16 @@ fn drawn() -> impl Strategy<Value = Drawn> {
         any::<bool>(),
         0..SIZES.len(),
         prop::bool::weighted(0.05),
+        prop::collection::vec(prop::sample::select(vec![2_u32, 6, 8]), 0..3),
+        prop::sample::select(vec![0_i64, 0, 1, 4]),
     )
-        .prop_map(|(halves, dollars, size, broke)| Drawn {
+        .prop_map(|(halves, dollars, size, broke, quarters, least)| Drawn {
             halves,
             dollars,
             size,
             broke,
+            quarters,
+            least,
         })
 }
 
@@ -77,16 +90,48 @@ fn fill(input: &mut Input, book: &Book, drawn: &[Drawn]) {
         LineItem {
             campaign: owner.to_owned(),
             creatives: vec![format!("{owner}_{}", one.size)],
-            max_cpm: Cpm(one.halves * 500_000),
+            max_cpm: MOST,
+            pricing: pricing(one),
             ..line_item(&format!("li_{at}"), slot)
         }
     };
     input.line_items = drawn.iter().enumerate().map(item).collect();
 }
 
-/// The worth of a price in tenths of a euro, exact in both currencies.
-fn in_euros(one: &Drawn) -> i64 {
-    one.halves * if one.dollars { 4 } else { 5 }
+fn pricing(one: &Drawn) -> Pricing {
+    let sized = |size: usize, factor: Factor| {
+        let sizes = Rule::including(vec![SIZES[size]]);
+        let when = Targeting {
+            sizes,
+            ..Targeting::default()
+        };
+        Modifier { when, factor }
+    };
+    let matching = one
+        .quarters
+        .iter()
+        .map(|quarters| Factor(quarters * 250_000));
+    let mut modifiers: Vec<Modifier> = matching.map(|factor| sized(one.size, factor)).collect();
+    modifiers.push(sized(1 - one.size, Factor(5_000_000)));
+    Pricing {
+        base_cpm: Some(Cpm(one.halves * 500_000)),
+        min_cpm: Cpm(one.least * 500_000),
+        modifiers,
+        ..Pricing::default()
+    }
+}
+
+/// The price in micros; `None` where it is below the least. All of them are exact.
+fn price(one: &Drawn) -> Option<i64> {
+    let factors = one.quarters.iter().map(|quarters| i64::from(*quarters));
+    let price = factors.fold(one.halves * 500_000, |price, quarters| price * quarters / 4);
+    let price = price.min(MOST.0);
+    (price >= one.least * 500_000).then_some(price)
+}
+
+/// The price in micros of a euro, exact in both currencies.
+fn in_euros(one: &Drawn) -> Option<i64> {
+    price(one).map(|price| if one.dollars { price / 5 * 4 } else { price })
 }
 
 proptest! {
@@ -100,8 +145,8 @@ proptest! {
         seed in any::<u64>(),
     ) {
         let world = world(&drawn);
-        // A tenth above a half, so that no price meets the floor exactly.
-        let floor = floor_halves as f64 / 2.0 + 0.1;
+        // So far above a half that no price meets the floor exactly.
+        let floor = floor_halves as f64 / 2.0 + 0.13;
         let imp = |(at, size): (usize, &usize)| json!({
             "id": at.to_string(), "bidfloor": floor, "bidfloorcur": "EUR",
             "banner": {"w": SIZES[*size].0, "h": SIZES[*size].1},
@@ -123,17 +168,18 @@ proptest! {
                     && !used.contains(item)
                     && cur.contains(&code)
                     && dollars.is_none_or(|dollars| dollars == one.dollars)
-                    && in_euros(one) as f64 / 10.0 > floor
+                    && in_euros(one).is_some_and(|price| price as f64 / 1e6 > floor)
             });
-            let best = eligible.map(|(_, one)| in_euros(one)).max();
+            let best = eligible.filter_map(|(_, one)| in_euros(one)).max();
             let bid = bids.iter().find(|bid| bid["impid"] == *impid);
             let winner = bid.map(|bid| -> usize {
                 bid["cid"].as_str().unwrap().trim_start_matches("li_").parse().unwrap()
             });
-            prop_assert_eq!(winner.map(|winner| in_euros(&drawn[winner])), best);
+            prop_assert_eq!(winner.and_then(|winner| in_euros(&drawn[winner])), best);
             if let (Some(winner), Some(bid)) = (winner, bid) {
                 prop_assert!(!used.contains(&winner) && drawn[winner].size == *size);
-                prop_assert_eq!(bid["price"].as_f64(), Some(drawn[winner].halves as f64 / 2.0));
+                let expected = price(&drawn[winner]).map(|price| price as f64 / 1e6);
+                prop_assert_eq!(bid["price"].as_f64(), expected);
                 used.push(winner);
             }
         }

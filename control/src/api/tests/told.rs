@@ -1,7 +1,7 @@
 //! What the node tells of its decisions: explanations, funnels, and who is idle.
 
 use super::*;
-use bidder::catalog::{Dimension, Subject};
+use bidder::catalog::{Dimension, Factor, Subject};
 use bidder::decide::{Price, Step, Verdict};
 use bidder::funnel::{Funnel, FunnelKey, Stage};
 use bidder::{NoBid, funnel};
@@ -14,7 +14,9 @@ pub(super) fn verdicts() -> Vec<Verdict<'static>> {
         deal: None,
         currency: Currency(*b"EUR"),
         max_cpm: Cpm(2_500_000),
-        value: Cpm(2_500_000),
+        value: Cpm(2_000_000),
+        factor: Factor(1_200_000),
+        modified: Cpm(2_400_000),
         paced: Cpm(2_000_000),
         floor: Cpm(1_500_000),
         price: Cpm(2_000_000),
@@ -183,6 +185,8 @@ async fn an_explanation_says_what_is_wanted_and_what_was_seen() {
         .map(|one| one["step"].as_str().unwrap())
         .collect();
     assert_eq!(steps, ["bid", "outbid", "stopped", "not_targeted", "idle"]);
+    assert_eq!(verdicts[0]["price"]["factor"], "1.20");
+    assert_eq!(verdicts[0]["price"]["modified"], "2.40");
     assert_eq!(verdicts[0]["price"]["paced"], "2.00");
     assert_eq!(verdicts[1]["by"], "li_a");
     assert_eq!(verdicts[2]["seen"], "bidfloor 1.5 EUR");
