@@ -3,6 +3,9 @@
 //! Ties are drawn by the auction's seed and the bids' identity, so that the outcome does not
 //! depend on the order in which answers came.
 
+mod groups;
+
+use self::groups::Group;
 use crate::catalog::Pricing;
 use crate::deal::{At, OPEN_TIER};
 use crate::draw::mix;
@@ -94,30 +97,13 @@ pub struct Award {
 
 /// Clears every lot, and gives each offer that passed and did not win its reason.
 pub fn award(auction: &Auction<'_>, offers: &mut [Offer<'_>]) -> Vec<Award> {
+    part_groups(auction, offers);
     let pricing = auction.pricing();
     let mut awards = Vec::with_capacity(auction.lots.len());
     let mut contenders = Vec::with_capacity(offers.len());
     let mut places = Vec::with_capacity(offers.len());
     for lot in 0..auction.lots.len() {
-        contenders.clear();
-        places.clear();
-        for (place, offer) in offers
-            .iter()
-            .enumerate()
-            .filter(|(_, offer)| offer.lot == Some(lot))
-        {
-            let Ok(standing) = offer.standing else {
-                continue;
-            };
-            places.push(place);
-            contenders.push(Contender {
-                price: standing.price,
-                floor: standing.floor,
-                at: standing.deal.and_then(at),
-                tier: tier(auction, standing),
-                identity: standing.identity,
-            });
-        }
+        contend(auction, offers, lot, &mut contenders, &mut places);
         let Some(cleared) = clear(&contenders, pricing, auction.seed ^ lot as u64) else {
             continue;
         };
@@ -148,6 +134,69 @@ pub fn award(auction: &Auction<'_>, offers: &mut [Offer<'_>]) -> Vec<Award> {
         });
     }
     awards
+}
+
+/// Those who may win a lot, with their places among the offers.
+fn contend(
+    auction: &Auction<'_>,
+    offers: &[Offer<'_>],
+    lot: usize,
+    contenders: &mut Vec<Contender>,
+    places: &mut Vec<usize>,
+) {
+    contenders.clear();
+    places.clear();
+    for (place, offer) in offers.iter().enumerate() {
+        let (Ok(standing), true) = (offer.standing, offer.lot == Some(lot)) else {
+            continue;
+        };
+        places.push(place);
+        contenders.push(Contender {
+            price: standing.price,
+            floor: standing.floor,
+            at: standing.deal.and_then(at),
+            tier: tier(auction, standing),
+            identity: standing.identity,
+        });
+    }
+}
+
+/// Gives the bids of groups that cannot win as a whole their reason.
+fn part_groups(auction: &Auction<'_>, offers: &mut [Offer<'_>]) {
+    let Some(last) = offers.iter().filter_map(|offer| offer.group).max() else {
+        return;
+    };
+    let mut groups = vec![Group::default(); last as usize + 1];
+    for (place, offer) in offers.iter().enumerate() {
+        if let Some(group) = offer.group {
+            let standing = offer.lot.zip(offer.standing.ok());
+            let bid = standing.map(|(lot, own)| (lot, own.price, own.identity));
+            groups[group as usize].add(place, bid);
+        }
+    }
+    let winners = |out: &[bool]| -> Vec<Option<usize>> {
+        let (mut contenders, mut places) = (Vec::new(), Vec::new());
+        let left = |place: &usize| {
+            offers[*place]
+                .group
+                .is_none_or(|group| !out[group as usize])
+        };
+        let winner = |lot: usize| {
+            contend(auction, offers, lot, &mut contenders, &mut places);
+            let pairs = places.iter().copied().zip(contenders.iter().copied());
+            let (places, left): (Vec<usize>, Vec<Contender>) =
+                pairs.filter(|(place, _)| left(place)).unzip();
+            let cleared = clear(&left, auction.pricing(), auction.seed ^ lot as u64)?;
+            Some(places[cleared.winner])
+        };
+        (0..auction.lots.len()).map(winner).collect()
+    };
+    let out = groups::losing(&groups, auction.seed, winners);
+    for offer in offers {
+        if offer.standing.is_ok() && offer.group.is_some_and(|group| out[group as usize]) {
+            offer.standing = Err(Loss::Group);
+        }
+    }
 }
 
 /// What a second price on a deal is raised by in an auction at first price.

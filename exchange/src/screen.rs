@@ -17,9 +17,9 @@ use crate::market::Buyer;
 use crate::price::{USD, from_wire};
 use foldhash::fast::RandomState;
 use ledger::{Cpm, Currency};
-use openrtb::BidResponse;
 use openrtb::request::Deal;
 use openrtb::response::{Bid, SeatBid};
+use openrtb::{BidResponse, Flag};
 use std::collections::HashSet;
 use xxhash_rust::xxh3::Xxh3;
 
@@ -83,6 +83,8 @@ labels! {
         LostToDeal = "lost_to_deal",
         /// Passed over for a deal that wins whatever others bid.
         LowerTier = "lower_tier",
+        /// Of a group that is won or lost together, and another bid of it could not win.
+        Group = "group",
     }
 }
 
@@ -97,7 +99,7 @@ impl Loss {
             Loss::Price => 9,
             Loss::BelowFloor => 100,
             Loss::BelowDealFloor => 101,
-            Loss::Outbid => 102,
+            Loss::Outbid | Loss::Group => 102,
             Loss::LostToDeal | Loss::LowerTier => 103,
             Loss::Seat => 104,
             Loss::Size => 203,
@@ -123,6 +125,7 @@ impl Loss {
             | Loss::OpenBid
             | Loss::Seat
             | Loss::LowerTier
+            | Loss::Group
             | Loss::Price
             | Loss::Currency
             | Loss::NoMarkup
@@ -166,6 +169,8 @@ pub struct Offer<'a> {
     pub own_price: Cpm,
     /// Place of the lot; `None` where it is on none.
     pub lot: Option<usize>,
+    /// Of which group of bids that are won or lost together.
+    pub group: Option<u32>,
     /// What it is worth to the auction, or why it is out.
     pub standing: Result<Standing<'a>, Loss>,
 }
@@ -217,12 +222,17 @@ pub fn screen<'a>(
     rules: Rules,
 ) -> Vec<Offer<'a>> {
     let mut offers = Vec::with_capacity(answers.len());
+    let mut groups = 0;
     for answer in answers {
         let buyer = &auction.market.buyers()[answer.buyer];
         let mut seen = HashSet::with_hasher(RandomState::default());
         for seatbid in answer.response.seatbid.items() {
+            let together = seatbid.group.is_some_and(Flag::is_set) && seatbid.bid.len() > 1;
+            let group = together.then_some(groups);
+            groups += u32::from(together);
             for bid in seatbid.bid.items() {
                 let mut offer = offer(auction, buyer, answer, seatbid, bid);
+                offer.group = group;
                 offer.standing = if seen.insert(bid.id) {
                     standing(auction, buyer, answer, &offer, rules)
                 } else {
@@ -257,6 +267,7 @@ fn offer<'a>(
             .unwrap_or(USD),
         own_price: bid.price.and_then(from_wire).unwrap_or(Cpm(0)),
         lot: bid.impid.and_then(|imp| auction.lot(imp)),
+        group: None,
         standing: Err(Loss::Malformed),
     }
 }
@@ -317,7 +328,7 @@ fn deal<'a>(
 ) -> Result<Option<&'a Deal<'a>>, Loss> {
     let Some(id) = bid.dealid.filter(|id| !id.is_empty()) else {
         let private = lot.imp.pmp.and_then(|pmp| pmp.private_auction);
-        let only_deals = private.is_some_and(openrtb::Flag::is_set);
+        let only_deals = private.is_some_and(Flag::is_set);
         return if only_deals {
             Err(Loss::OpenBid)
         } else {

@@ -97,6 +97,9 @@ struct PartnerArguments {
     /// Domain of the one advertiser.
     #[arg(long, default_value = "mock.test")]
     domain: String,
+    /// Bids of an answer are won or lost together.
+    #[arg(long)]
+    together: bool,
 }
 
 #[derive(Debug, Args)]
@@ -253,6 +256,7 @@ async fn serve_partner(arguments: PartnerArguments) -> anyhow::Result<()> {
         currency: arguments.currency,
         seat: arguments.seat,
         domain: arguments.domain,
+        together: arguments.together,
     });
     partner::serve(listener, Arc::clone(&partner), interrupted()).await?;
     println!("{}", partner.stats().to_json());

@@ -58,6 +58,8 @@ pub struct Settings {
     pub seat: String,
     /// The domain of its one advertiser.
     pub domain: String,
+    /// Whether its bids are won or lost together (`seatbid.group`).
+    pub together: bool,
 }
 
 impl Default for Settings {
@@ -70,6 +72,7 @@ impl Default for Settings {
             currency: "USD".to_owned(),
             seat: "s1".to_owned(),
             domain: "mock.test".to_owned(),
+            together: false,
         }
     }
 }

@@ -73,6 +73,7 @@ impl Partners {
                 currency: "EUR".to_owned(),
                 seat: seat.to_owned(),
                 domain: format!("{seat}.example"),
+                together: false,
             };
             let address = listener.local_addr()?;
             running.push(Running {

@@ -7,7 +7,12 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 /// A partner at that price on loopback, for as long as the test runs.
-fn partner(name: &str, price_micros: i64) -> String {
+pub fn partner(name: &str, price_micros: i64) -> String {
+    partner_of(name, price_micros, false)
+}
+
+/// The same, whose bids are won or lost together where it says so.
+pub fn partner_of(name: &str, price_micros: i64, together: bool) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     listener.set_nonblocking(true).unwrap();
@@ -16,6 +21,7 @@ fn partner(name: &str, price_micros: i64) -> String {
         currency: "EUR".to_owned(),
         seat: name.to_owned(),
         domain: format!("{name}.example"),
+        together,
         ..Settings::default()
     });
     std::thread::spawn(move || {

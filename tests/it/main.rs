@@ -23,6 +23,7 @@ mod explain;
 mod floors;
 mod frequency;
 mod geo;
+mod groups;
 mod live_change;
 mod log;
 mod node;

@@ -50,10 +50,11 @@ pub(super) fn reply(settings: &Settings, own: SocketAddr, body: &[u8]) -> Reply 
         _ => &settings.currency,
     };
     let text = format!(
-        "{{\"id\":{},\"cur\":{},\"seatbid\":[{{\"seat\":{},\"bid\":[{}]}}]}}",
+        "{{\"id\":{},\"cur\":{},\"seatbid\":[{{\"seat\":{},\"group\":{},\"bid\":[{}]}}]}}",
         quoted(id),
         quoted(currency),
         quoted(&settings.seat),
+        u8::from(settings.together),
         bids.join(",")
     );
     Reply::Bids {

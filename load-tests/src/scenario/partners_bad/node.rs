@@ -211,6 +211,7 @@ fn partner(index: usize, profile: Profile) -> Arc<Partner> {
         currency: "EUR".to_owned(),
         seat: format!("s{index}"),
         domain: format!("p{index}.example"),
+        together: false,
     })
 }
 
