@@ -3,6 +3,8 @@
 //! It is the yardstick: what a bidding server costs above it is its own work. Without a timer
 //! there is no header timeout, so it must serve nothing but a generator on loopback.
 
+pub mod calling;
+
 use std::convert::Infallible;
 use std::io;
 

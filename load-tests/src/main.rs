@@ -18,7 +18,7 @@ use load_tests::bare;
 use load_tests::corpus::{self, Kind};
 use load_tests::generator::{self, Bodies, Pace, Plan, Target};
 use load_tests::partner::{self, Partner, Profile};
-use load_tests::scenario::{ceiling, notices, partners_bad};
+use load_tests::scenario::{ceiling, fanout, notices, partners_bad};
 use tokio::net::TcpListener;
 
 /// Load on loopback, mock partners and measurements for a bidding server.
@@ -41,6 +41,8 @@ enum Command {
     Ceiling(Box<Ceiling>),
     /// Bills bids of a running bidder at a rate, and measures acknowledgements and bids.
     Notices(Notices),
+    /// Measures what an auction among partners costs the exchange, beside a bare server and client.
+    Fanout(Box<fanout::Settings>),
     /// Measures what bad partners cost auctions, healthy partners and the node.
     PartnersBad(partners_bad::Settings),
     /// Writes realistic bid requests.
@@ -100,12 +102,18 @@ struct PartnerArguments {
     /// Bids of an answer are won or lost together.
     #[arg(long)]
     together: bool,
+    /// Bids ask for no notices.
+    #[arg(long)]
+    silent: bool,
 }
 
 #[derive(Debug, Args)]
 struct Bare {
     #[arg(long, default_value = "127.0.0.1:9000")]
     listen: SocketAddr,
+    /// Send each body to these first, and wait for their answers.
+    #[arg(long, num_args = 1..)]
+    calls: Vec<Target>,
 }
 
 #[derive(Debug, Args)]
@@ -218,6 +226,7 @@ fn main() -> anyhow::Result<()> {
         Command::Bare(bare) => runtime.block_on(serve_bare(bare)),
         Command::Ceiling(ceiling) => runtime.block_on(measure_ceiling(*ceiling)),
         Command::Notices(notices) => runtime.block_on(measure_notices(notices)),
+        Command::Fanout(settings) => runtime.block_on(measure_fanout(&settings)),
         Command::PartnersBad(settings) => runtime.block_on(async {
             let print = |line: &str| println!("{line}");
             partners_bad::run(&settings, print).await
@@ -257,6 +266,7 @@ async fn serve_partner(arguments: PartnerArguments) -> anyhow::Result<()> {
         seat: arguments.seat,
         domain: arguments.domain,
         together: arguments.together,
+        silent: arguments.silent,
     });
     partner::serve(listener, Arc::clone(&partner), interrupted()).await?;
     println!("{}", partner.stats().to_json());
@@ -264,7 +274,16 @@ async fn serve_partner(arguments: PartnerArguments) -> anyhow::Result<()> {
 }
 
 async fn serve_bare(arguments: Bare) -> anyhow::Result<()> {
-    bare::serve(listen(arguments.listen).await?, interrupted()).await?;
+    let listener = listen(arguments.listen).await?;
+    if arguments.calls.is_empty() {
+        bare::serve(listener, interrupted()).await?;
+        return Ok(());
+    }
+    let calls = arguments.calls.iter();
+    let partners = calls
+        .map(|target| (target.address(), target.path().to_owned()))
+        .collect();
+    bare::calling::serve(listener, partners, interrupted()).await?;
     Ok(())
 }
 
@@ -296,6 +315,13 @@ async fn measure_ceiling(arguments: Ceiling) -> anyhow::Result<()> {
         ceiling::write_json(&path, &table, &command)
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
+    Ok(())
+}
+
+async fn measure_fanout(settings: &fanout::Settings) -> anyhow::Result<()> {
+    let own = std::env::current_exe()?.to_string_lossy().into_owned();
+    let outcome = fanout::run(&own, settings, |line| eprintln!("{line}")).await?;
+    println!("{}\n{outcome}", ceiling::machine());
     Ok(())
 }
 

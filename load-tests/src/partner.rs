@@ -60,6 +60,8 @@ pub struct Settings {
     pub domain: String,
     /// Whether its bids are won or lost together (`seatbid.group`).
     pub together: bool,
+    /// Whether it wants no notices.
+    pub silent: bool,
 }
 
 impl Default for Settings {
@@ -73,6 +75,7 @@ impl Default for Settings {
             seat: "s1".to_owned(),
             domain: "mock.test".to_owned(),
             together: false,
+            silent: false,
         }
     }
 }

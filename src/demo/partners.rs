@@ -74,6 +74,7 @@ impl Partners {
                 seat: seat.to_owned(),
                 domain: format!("{seat}.example"),
                 together: false,
+                silent: false,
             };
             let address = listener.local_addr()?;
             running.push(Running {

@@ -108,7 +108,8 @@ fn bid(
     if creative.w > 0 {
         let _ = write!(text, ",\"w\":{},\"h\":{}", creative.w, creative.h);
     }
-    for (field, kind) in [("nurl", "win"), ("burl", "bill"), ("lurl", "loss")] {
+    let notices = [("nurl", "win"), ("burl", "bill"), ("lurl", "loss")];
+    for (field, kind) in notices.into_iter().filter(|_| !settings.silent) {
         let _ = write!(
             text,
             ",\"{field}\":{}",

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use crate::cpu::{Pinning, process_time};
 use crate::generator::{self, Bodies, Pace, Plan, Report, Target};
 
-mod metrics;
+pub(super) mod metrics;
 mod node;
 mod table;
 
@@ -244,7 +244,7 @@ async fn measure(
     })
 }
 
-async fn wait_until_ready(server: &mut Server, target: &Target) -> anyhow::Result<()> {
+pub(super) async fn wait_until_ready(server: &mut Server, target: &Target) -> anyhow::Result<()> {
     let give_up = Instant::now() + READY_WITHIN;
     loop {
         server.must_run()?;
@@ -265,14 +265,18 @@ async fn wait_until_ready(server: &mut Server, target: &Target) -> anyhow::Resul
 }
 
 /// A child process that ends with its owner.
-struct Server {
+pub(super) struct Server {
     command: String,
-    child: Child,
+    pub(super) child: Child,
     said: BufReader<ChildStdout>,
 }
 
 impl Server {
-    fn start(pinning: &Pinning, core: usize, command: &[String]) -> anyhow::Result<Self> {
+    pub(super) fn start(
+        pinning: &Pinning,
+        core: usize,
+        command: &[String],
+    ) -> anyhow::Result<Self> {
         let (program, arguments) = command.split_first().context("the command is empty")?;
         let text = command.join(" ");
         let mut prepared = pinning.command(core, program);
@@ -298,7 +302,7 @@ impl Server {
     }
 
     /// The URL that the server prints next, after `words`.
-    fn announced(&mut self, words: &str) -> anyhow::Result<Target> {
+    pub(super) fn announced(&mut self, words: &str) -> anyhow::Result<Target> {
         let mut line = String::new();
         self.said.read_line(&mut line)?;
         let url = line.trim().strip_prefix(words);

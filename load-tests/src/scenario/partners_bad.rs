@@ -19,7 +19,7 @@ use super::ceiling::machine;
 use crate::generator::{self, Bodies, Pace, Plan, Report};
 
 mod kind;
-mod node;
+pub(super) mod node;
 mod table;
 
 pub use kind::Kind;

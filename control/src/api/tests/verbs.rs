@@ -28,7 +28,7 @@ async fn a_document_lives_through_every_verb() {
     assert_eq!((patched.status, patched.header("etag")), (200, "\"2\""));
     assert_eq!(
         patched.body["bid"],
-        json!({"strategy":"fixed_cpm","max_cpm":"3.00"})
+        json!({"strategy":"fixed_cpm","max_cpm":"3.00","modifiers":[]})
     );
     assert_eq!(patched.body["targeting"]["devices"], json!(["phone"]));
     assert_eq!(patched.body["targeting"]["sizes"], json!(["300x250"]));

@@ -11,13 +11,13 @@ const WAIT: Duration = Duration::from_secs(5);
 const BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// Samples of Prometheus text by name with labels.
-pub(super) type Samples = BTreeMap<String, f64>;
+pub(in crate::scenario) type Samples = BTreeMap<String, f64>;
 
 /// Asks `target` for Prometheus text.
 ///
 /// # Errors
 /// No answer, or one that is not 200.
-pub(super) fn fetch(target: &Target) -> io::Result<Samples> {
+pub(in crate::scenario) fn fetch(target: &Target) -> io::Result<Samples> {
     let mut stream = TcpStream::connect_timeout(&target.address(), WAIT)?;
     stream.set_read_timeout(Some(WAIT))?;
     // HTTP/1.0: the end of the connection is the end of the text.

@@ -212,11 +212,12 @@ fn partner(index: usize, profile: Profile) -> Arc<Partner> {
         seat: format!("s{index}"),
         domain: format!("p{index}.example"),
         together: false,
+        silent: false,
     })
 }
 
 /// Serves the partners on a thread of their own, apart from the generator.
-fn serve(
+pub(in crate::scenario) fn serve(
     listeners: Vec<std::net::TcpListener>,
     partners: Vec<Arc<Partner>>,
 ) -> oneshot::Sender<()> {
