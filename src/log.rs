@@ -17,8 +17,10 @@ use std::time::{Duration, Instant};
 
 /// Most records of one transaction.
 const BATCH: usize = 1_024;
-/// How long the first record waits for company, and how often the shutdown is looked at.
+/// How often the shutdown is looked at.
 const PATIENCE: Duration = Duration::from_millis(200);
+/// How long the first record waits for company: a transaction costs as much as many records.
+const COMPANY: Duration = Duration::from_millis(20);
 /// How often old events are looked for, and how long a node runs before it does so first.
 const PRUNED_EVERY: Duration = Duration::from_hours(1);
 const PRUNED_AFTER: Duration = Duration::from_mins(1);
@@ -56,6 +58,9 @@ pub fn keep(
         let gone = match records.recv_timeout(PATIENCE) {
             Ok(record) => {
                 batch.push(record);
+                if !ending {
+                    std::thread::sleep(COMPANY);
+                }
                 false
             }
             Err(RecvTimeoutError::Timeout) => false,

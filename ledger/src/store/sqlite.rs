@@ -12,6 +12,7 @@ mod closing;
 mod conversions;
 mod letters;
 mod log;
+mod mark;
 mod prune;
 mod report;
 mod schema;

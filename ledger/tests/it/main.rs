@@ -10,6 +10,7 @@ mod letters;
 mod limits;
 mod month;
 mod node;
+mod power;
 mod prune;
 mod shown;
 mod writer;

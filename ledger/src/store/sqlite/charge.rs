@@ -1,6 +1,6 @@
 //! What one event does to the tables: a ladder of checks, then the writes.
 
-use super::{budget_state, conversions, letters};
+use super::{budget_state, conversions, letters, mark};
 use crate::carry::Carry;
 use crate::event::{Event, Fault, Kind, Outcome};
 use crate::invariant;
@@ -185,9 +185,9 @@ fn insert(
         .prepare_cached(
             "INSERT INTO event (kind, key, at_ms, exchange, seat, advertiser, line_item, creative,
                  publisher, placement, partner, cpm, currency, share_ppm, reason, funded, cost, bid,
-                 multiplier, booked_ms)
+                 multiplier, mark, booked_ms)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,
-                 ?16, ?17, ?18, ?19, max(?3, (SELECT coalesce(max(at_ms), ?3) FROM closing)))",
+                 ?16, ?17, ?18, ?19, ?20, max(?3, (SELECT coalesce(max(at_ms), ?3) FROM closing)))",
         )?
         .execute(params![
             event.kind.label(),
@@ -209,6 +209,7 @@ fn insert(
             cost.0,
             event.bid.0,
             event.multiplier.millionths(),
+            mark::of(event, funded, cost),
         ])?;
     let seq = change.last_insert_rowid();
     conversions::touch(change, event)?;

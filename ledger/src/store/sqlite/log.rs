@@ -1,6 +1,6 @@
 //! Reading the books: the log event by event, the balances, the statement.
 
-use super::{adjustments, closing, read_budget};
+use super::{adjustments, closing, mark, read_budget};
 use crate::currency::Currency;
 use crate::event::{Event, Kind};
 use crate::exposure::Exposure;
@@ -79,7 +79,7 @@ pub(super) fn for_each_within(
     let mut statement = connection.prepare(
         "SELECT kind, key, at_ms, exchange, seat, advertiser, line_item, creative, publisher,
                 placement, partner, cpm, currency, share_ppm, reason, funded, cost, bid, seq,
-                booked_ms, multiplier
+                booked_ms, multiplier, mark
          FROM event WHERE seq > ?1 AND at_ms >= ?2 AND at_ms < ?3 ORDER BY seq",
     )?;
     let mut rows = statement.query(params![after, period.from_ms, period.to_ms])?;
@@ -194,11 +194,19 @@ fn read_event(row: &Row<'_>) -> Result<Logged, StoreError> {
         held_until: 0,
         touch: None,
     };
-    Ok(Logged {
+    let logged = Logged {
         seq: row.get(18)?,
         booked_ms: row.get(19)?,
         event,
         funded: row.get(15)?,
         cost: Micros(row.get(16)?),
-    })
+    };
+    // Events of before the eighth version of the file have none.
+    let written: Option<i64> = row.get(21)?;
+    let found = mark::of(&logged.event, logged.funded, logged.cost);
+    if written.is_some_and(|written| written != found) {
+        let what = format!("event {}, which does not match its checksum", logged.seq);
+        return Err(StoreError::Corrupt(what));
+    }
+    Ok(logged)
 }

@@ -4,7 +4,7 @@ use crate::store::StoreError;
 use rusqlite::{Connection, Transaction};
 
 /// Each step makes a file of the version before it into the next.
-const STEPS: [&str; 7] = [
+const STEPS: [&str; 8] = [
     "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE event (
@@ -136,6 +136,10 @@ CREATE TABLE conversion (
 CREATE INDEX conversion_token ON conversion (token) WHERE token <> x'';
 CREATE INDEX conversion_booked ON conversion (advertiser, booked_ms);
 CREATE INDEX conversion_at ON conversion (at_ms);
+",
+    // A checksum of each event.
+    "
+ALTER TABLE event ADD COLUMN mark INTEGER;
 ",
 ];
 
