@@ -43,6 +43,8 @@ pub async fn handle(
     Ok(answer)
 }
 
+/// All but the bidder's answers are in boxes, so that a bid request does not carry the room that
+/// they would need: the server moves this future once for each request.
 async fn route(
     worker: &Worker,
     peer: IpAddr,
@@ -62,7 +64,7 @@ async fn route(
     }
     if path == "/openrtb2/auction" {
         let answer = if post {
-            auction::answer(worker, peer, request).await
+            Box::pin(auction::answer(worker, peer, request)).await
         } else {
             Ok(not_allowed("POST"))
         };
@@ -72,17 +74,17 @@ async fn route(
         let answer = match notice::kind(kind) {
             None => not_found(&path),
             Some(_) if !post && !get => Ok(not_allowed("GET, POST")),
-            Some(kind) => notice::answer(worker, kind, &request).await,
+            Some(kind) => Box::pin(notice::answer(worker, kind, &request)).await,
         };
         return (&telemetry.notice, answer);
     }
     if let Some(kind) = path.strip_prefix("/t/") {
         let answer = match track::Kind::of(kind) {
-            None if kind == "conv" && (post || get) => convert::answer(worker, &request).await,
+            None if kind == "conv" && (post || get) => Box::pin(convert::answer(worker, &request)).await,
             None if kind == "conv" => Ok(not_allowed("GET, POST")),
             None => not_found(&path),
             Some(_) if !post && !get => Ok(not_allowed("GET, POST")),
-            Some(kind) => track::answer(worker, kind, &request).await,
+            Some(kind) => Box::pin(track::answer(worker, kind, &request)).await,
         };
         return (&telemetry.track, answer);
     }

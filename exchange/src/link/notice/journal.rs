@@ -7,7 +7,7 @@
 
 use super::{Device, Kind, Notice};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +32,9 @@ pub struct Journal {
     /// The most notices that wait in it.
     most: usize,
     waiting: usize,
+    /// How many of them are of each partner: counting rows each second would cost more than
+    /// sending what is due.
+    backlog: HashMap<String, u64>,
     /// Places of the notices that are under way.
     under_way: HashSet<i64>,
 }
@@ -81,10 +84,12 @@ impl Journal {
         connection.execute_batch(SCHEMA)?;
         let count = "SELECT COUNT(*) FROM notice WHERE due_ms IS NOT NULL";
         let waiting: i64 = connection.query_row(count, [], |row| row.get(0))?;
+        let backlog = backlog(&connection)?;
         Ok(Self {
             connection,
             most,
             waiting: usize::try_from(waiting).unwrap_or(usize::MAX),
+            backlog,
             under_way: HashSet::new(),
         })
     }
@@ -120,17 +125,31 @@ impl Journal {
         for (notice, pause) in later {
             insert(&change, notice, None, now_ms, after(now_ms, *pause))?;
         }
-        let mut done = 0;
+        let mut done = Vec::new();
         for (place, outcome) in settled {
-            done += settle(&change, *place, outcome, now_ms)?;
+            done.extend(settle(&change, *place, outcome, now_ms)?);
         }
         change.commit()?;
+        let written = sales
+            .iter()
+            .zip(&places)
+            .filter(|(_, place)| place.is_some());
+        let written = written.map(|((notice, _), _)| *notice);
+        for notice in written.chain(later.iter().map(|(notice, _)| notice)) {
+            *self.backlog.entry(notice.partner.to_string()).or_default() += 1;
+        }
+        for partner in &done {
+            if let Some(count) = self.backlog.get_mut(partner) {
+                *count = count.saturating_sub(1);
+            }
+        }
+        self.backlog.retain(|_, count| *count > 0);
         self.under_way.extend(places.iter().flatten());
         for (place, _) in settled {
             self.under_way.remove(place);
         }
         let new = places.iter().flatten().count() + later.len();
-        self.waiting = (self.waiting + new).saturating_sub(done);
+        self.waiting = (self.waiting + new).saturating_sub(done.len());
         Ok(places)
     }
 
@@ -197,19 +216,21 @@ impl Journal {
         Ok(())
     }
 
-    /// How many notices of each partner wait, at most `most` partners.
-    pub(super) fn backlog(&self, most: usize) -> Result<Vec<(String, u64)>, Unusable> {
-        let mut select = self.connection.prepare_cached(
-            "SELECT partner, COUNT(*) FROM notice WHERE due_ms IS NOT NULL
-             GROUP BY partner LIMIT ?1",
-        )?;
-        let most = i64::try_from(most).unwrap_or(i64::MAX);
-        let rows = select.query_map([most], |row| {
-            let count: i64 = row.get(1)?;
-            Ok((row.get(0)?, count.unsigned_abs()))
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
+    /// How many notices of each partner wait.
+    pub(super) fn backlog(&self) -> &HashMap<String, u64> {
+        &self.backlog
     }
+}
+
+fn backlog(connection: &Connection) -> Result<HashMap<String, u64>, Unusable> {
+    let mut select = connection.prepare(
+        "SELECT partner, COUNT(*) FROM notice WHERE due_ms IS NOT NULL GROUP BY partner",
+    )?;
+    let rows = select.query_map([], |row| {
+        let count: i64 = row.get(1)?;
+        Ok((row.get(0)?, count.unsigned_abs()))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 fn after(now_ms: i64, pause: Duration) -> i64 {
@@ -249,31 +270,32 @@ fn insert(
     Ok(place.optional()?)
 }
 
-/// Writes what became of a notice, and says how many wait no more.
+/// Writes what became of a notice, and says the partner of one that waits no more.
 fn settle(
     change: &Transaction<'_>,
     place: i64,
     outcome: &Settled,
     now_ms: i64,
-) -> Result<usize, Unusable> {
+) -> Result<Option<String>, Unusable> {
     match outcome {
         Settled::Done => {
             let mut kept = change.prepare_cached(
                 "UPDATE notice SET due_ms = NULL, url = '', ip = NULL, user_agent = NULL
-                 WHERE place = ?1 AND sale IS NOT NULL",
+                 WHERE place = ?1 AND sale IS NOT NULL RETURNING partner",
             )?;
-            if kept.execute([place])? == 0 {
-                change
-                    .prepare_cached("DELETE FROM notice WHERE place = ?1")?
-                    .execute([place])?;
+            let partner = kept.query_row([place], |row| row.get(0)).optional()?;
+            if partner.is_some() {
+                return Ok(partner);
             }
-            Ok(1)
+            let mut gone =
+                change.prepare_cached("DELETE FROM notice WHERE place = ?1 RETURNING partner")?;
+            Ok(gone.query_row([place], |row| row.get(0)).optional()?)
         }
         Settled::Again { attempts, pause } => {
             let mut update = change
                 .prepare_cached("UPDATE notice SET attempts = ?2, due_ms = ?3 WHERE place = ?1")?;
             update.execute(params![place, attempts, after(now_ms, *pause)])?;
-            Ok(0)
+            Ok(None)
         }
     }
 }
@@ -357,8 +379,20 @@ mod tests {
         let resting = HashSet::from(["ill".into()]);
         let found = journal.due(2, &resting, 0).unwrap();
         assert_eq!((found.len(), &*found[0].0.partner), (1, "well"));
-        let backlog = journal.backlog(10).unwrap();
-        assert_eq!(backlog, [("ill".to_owned(), 20), ("well".to_owned(), 1)]);
+        let well = found[0].0.place.unwrap();
+        let of = |journal: &Journal, partner: &str| journal.backlog().get(partner).copied();
+        assert_eq!(
+            (of(&journal, "ill"), of(&journal, "well")),
+            (Some(20), Some(1))
+        );
+        journal
+            .write(&[], &[], &[(well, Settled::Done)], 0)
+            .unwrap();
+        assert_eq!(
+            (of(&journal, "ill"), of(&journal, "well")),
+            (Some(20), None)
+        );
+        journal.write(&[], &later[20..], &[], 0).unwrap();
         assert!(journal.has_room(79) && !journal.has_room(80));
     }
 

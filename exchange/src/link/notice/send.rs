@@ -40,8 +40,6 @@ const SWEEP_TICKS: u32 = 100;
 const BATCH: usize = 256;
 /// How long notices of a partner whose breaker is open, or that has enough under way, wait.
 const REST: Duration = Duration::from_millis(500);
-/// Most partners whose backlog is counted.
-const PARTNERS: usize = 1_000;
 /// After how long the key of a sale is forgotten, on top of the time for its notice.
 const SALES_KEPT: Duration = Duration::from_hours(48);
 
@@ -392,10 +390,9 @@ where
         let now_ms = (self.post.unix_ms)();
         let journal = &mut self.post.journal;
         journal.forget(self.settings.billing + SALES_KEPT, now_ms)?;
-        let backlog: HashMap<String, u64> = journal.backlog(PARTNERS)?.into_iter().collect();
         for partner in self.lanes.keys() {
             if let Some(counts) = (self.post.counts)(partner) {
-                let waiting = backlog.get(&**partner).copied().unwrap_or(0);
+                let waiting = journal.backlog().get(&**partner).copied().unwrap_or(0);
                 counts.set_waiting(waiting);
             }
         }
