@@ -50,6 +50,7 @@ fn market() -> Market {
         blocked_advertisers: vec!["blocked.example".into()],
         blocked_categories: vec!["IAB25".into()],
         requires_creative_id: true,
+        max_markup: 256 * 1024,
         requests: exchange::catalog::Requests::default(),
     };
     let partner = |id: &str| Partner {

@@ -81,6 +81,7 @@ fn publisher(fields: &[(&str, Field)]) -> Publisher {
         blocked_advertisers: Vec::new(),
         blocked_categories: Vec::new(),
         requires_creative_id: false,
+        max_markup: 256 * 1024,
         requests: exchange::catalog::Requests::default(),
     }
 }

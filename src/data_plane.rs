@@ -80,7 +80,9 @@ async fn route(
     }
     if let Some(kind) = path.strip_prefix("/t/") {
         let answer = match track::Kind::of(kind) {
-            None if kind == "conv" && (post || get) => Box::pin(convert::answer(worker, &request)).await,
+            None if kind == "conv" && (post || get) => {
+                Box::pin(convert::answer(worker, &request)).await
+            }
             None if kind == "conv" => Ok(not_allowed("GET, POST")),
             None => not_found(&path),
             Some(_) if !post && !get => Ok(not_allowed("GET, POST")),

@@ -78,6 +78,8 @@ pub struct Publisher {
     pub blocked_categories: Vec<Arc<str>>,
     /// Whether bids without `crid` are refused.
     pub requires_creative_id: bool,
+    /// The largest markup that it takes, in bytes.
+    pub max_markup: usize,
     /// What it says once about its requests.
     pub requests: Requests,
 }

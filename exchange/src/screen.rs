@@ -53,6 +53,8 @@ labels! {
         BelowDealFloor = "below_deal_floor",
         /// No markup.
         NoMarkup = "no_markup",
+        /// Markup that is larger than the publisher takes.
+        MarkupSize = "markup_size",
         /// No creative id, which the publisher requires.
         NoCreativeId = "no_creative_id",
         /// A format that the imp does not take.
@@ -63,6 +65,8 @@ labels! {
         Duration = "duration",
         /// A protocol of video or audio that the imp does not take.
         Protocol = "protocol",
+        /// Media files of kinds that the imp does not take, all of them.
+        Mime = "mime",
         /// A language that the request does not allow.
         Language = "language",
         /// A blocked advertiser.
@@ -103,8 +107,8 @@ impl Loss {
             Loss::LostToDeal | Loss::LowerTier => 103,
             Loss::Seat => 104,
             Loss::Size => 203,
-            Loss::Duration => 200,
-            Loss::Format | Loss::Protocol => 204,
+            Loss::Duration | Loss::MarkupSize => 200,
+            Loss::Format | Loss::Protocol | Loss::Mime => 204,
             Loss::Advertiser => 205,
             Loss::Insecure => 207,
             Loss::Language => 208,
@@ -129,6 +133,8 @@ impl Loss {
             | Loss::Price
             | Loss::Currency
             | Loss::NoMarkup
+            | Loss::MarkupSize
+            | Loss::Mime
             | Loss::NoCreativeId
             | Loss::Format
             | Loss::Size

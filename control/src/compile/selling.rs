@@ -90,6 +90,7 @@ fn seller(id: &str, publisher: &Publisher) -> sell::Publisher {
         blocked_advertisers: texts(&publisher.blocked_advertisers, |domain: &Domain| &domain.0),
         blocked_categories: texts(&publisher.blocked_categories, |cat: &Category| &cat.0),
         requires_creative_id: publisher.requires_creative_id,
+        max_markup: publisher.max_markup_bytes.0 as usize,
         requests: sell::Requests {
             stored: publisher.request.as_ref().map(|request| request.1.clone()),
             from_servers: publisher.from_servers,

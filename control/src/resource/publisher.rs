@@ -47,6 +47,8 @@ model! {
         pub blocked_categories: Vec<Category> = Vec::new(),
         /// Whether bids must name their creative.
         pub requires_creative_id: bool = false,
+        /// The largest markup that may be shown here, in bytes.
+        pub max_markup_bytes: Whole<1_024, 1_048_576> = Whole(262_144),
         /// What its requests begin with, as OpenRTB has it; what a request says itself wins.
         pub request: Option<StoredRequest> = None,
         /// Whether its requests come from servers, so that the address and browser of the caller

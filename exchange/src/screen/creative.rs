@@ -25,13 +25,14 @@ pub(super) fn check(
         .filter(|adm| !adm.trim().is_empty())
         .or(awaited.then_some(""))
         .ok_or(Loss::NoMarkup)?;
+    ensure(markup.len() <= publisher.max_markup, Loss::MarkupSize)?;
     let named = bid.crid.is_some_and(|crid| !crid.is_empty());
     ensure(named || !publisher.requires_creative_id, Loss::NoCreativeId)?;
     let format = format(lot, bid, markup)?;
     if let (Format::Banner, Some(banner)) = (format, lot.imp.banner) {
         ensure(fits(banner, bid.w, bid.h), Loss::Size)?;
     }
-    playback::check(lot, format, bid)?;
+    playback::check(lot, format, bid, markup)?;
     ensure(is_allowed_language(request, bid), Loss::Language)?;
     let blocked = request.badv.items().iter().copied();
     let blocked = blocked.chain(publisher.blocked_advertisers.iter().map(|domain| &**domain));

@@ -28,6 +28,7 @@ fn market(seats: &[&str]) -> Market {
         blocked_advertisers: vec!["blocked.example".into()],
         blocked_categories: vec!["IAB25".into()],
         requires_creative_id: true,
+        max_markup: 4_096,
         requests: crate::catalog::Requests::default(),
     };
     let partner = |id: &str| Partner {
@@ -152,12 +153,32 @@ fn length_protocol_language_and_allowed_categories_are_looked_at() {
         "protocols":[3,7]}"#;
     let pod = r#""audio":{"mimes":["audio/mp4"],"poddur":60,"rqddurs":[15,30]}"#;
     let banner = r#""banner":{"w":300,"h":250}"#;
+    let large = format!(r#""adm":"{}""#, "x".repeat(4_097));
     for (asked, more, changes, wanted) in [
         (video, "", r#""dur":30,"protocol":7"#, None),
         (video, "", r#""crid":"silent""#, None),
         (video, "", r#""dur":31"#, Some(Loss::Duration)),
         (video, "", r#""dur":5"#, Some(Loss::Duration)),
         (video, "", r#""protocol":2"#, Some(Loss::Protocol)),
+        (
+            video,
+            "",
+            r#""adm":"<VAST version='4.0'><MediaFile type='video/MP4'/>""#,
+            None,
+        ),
+        (
+            video,
+            "",
+            r#""adm":"<VAST version='2.0'><Ad/></VAST>""#,
+            Some(Loss::Protocol),
+        ),
+        (
+            video,
+            "",
+            r#""protocol":3,"adm":"<VAST version='2.0'><MediaFile type='video/webm'/>""#,
+            Some(Loss::Mime),
+        ),
+        (banner, "", &*large, Some(Loss::MarkupSize)),
         (pod, "", r#""dur":15"#, None),
         (pod, "", r#""dur":20"#, Some(Loss::Duration)),
         (banner, r#","wlang":["fr"]"#, r#""language":"FR""#, None),
