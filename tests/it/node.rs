@@ -81,6 +81,11 @@ impl Node {
         self.restart();
     }
 
+    /// The process, for tools that look at it from outside.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
     /// SIGHUP: read everything again.
     pub fn hang_up(&self) {
         let pid = self.process.id().to_string();
