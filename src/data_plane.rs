@@ -126,12 +126,13 @@ fn not_allowed(allowed: &'static str) -> Answer {
 }
 
 /// The token of a notice or tracking URL.
-fn token(request: &Request<Incoming>) -> Result<String, Problem> {
+fn token(worker: &Worker, request: &Request<Incoming>) -> Result<String, Problem> {
     let query = request.uri().query().unwrap_or_default();
     let token = http::query(query, "t").filter(|token| !token.is_empty());
-    token
-        .map(std::borrow::Cow::into_owned)
-        .ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, "t", "the token is missing"))
+    token.map(std::borrow::Cow::into_owned).ok_or_else(|| {
+        worker.node.telemetry.tokens_missing.increment(1);
+        Problem::new(StatusCode::BAD_REQUEST, "t", "the token is missing")
+    })
 }
 
 /// Reads a token that must be ours, for this purpose, and valid now.

@@ -78,6 +78,8 @@ pub struct Telemetry {
     pub notices_refused: [Counter; Refusal::ALL.len()],
     /// Tokens that are not ours or not valid, by [`Rejected::index`].
     pub tokens_refused: [Counter; Rejected::ALL.len()],
+    /// Notices and trackers without a token: nobody's, so there is nothing to be kept of them.
+    pub tokens_missing: Counter,
     /// Refused notices that were kept as dead letters.
     pub letters_kept: Counter,
     /// Refused notices that were not, since the ledger was busy or anybody could have sent them.
@@ -129,6 +131,7 @@ impl Telemetry {
                 .map(|reason| counter!("gavel_no_bids_total", "reason" => reason.label())),
             notices_refused: Refusal::ALL
                 .map(|reason| counter!("gavel_notices_refused_total", "reason" => reason.label())),
+            tokens_missing: counter!("gavel_tokens_refused_total", "reason" => "missing"),
             tokens_refused: Rejected::ALL
                 .map(|reason| counter!("gavel_tokens_refused_total", "reason" => reason.label())),
             letters_kept: counter!("gavel_dead_letters_total", "outcome" => "kept"),

@@ -19,7 +19,7 @@ pub(super) async fn answer(
     worker: &Worker,
     request: &Request<Incoming>,
 ) -> Result<Answer, Problem> {
-    let token = super::token(request)?;
+    let token = super::token(worker, request)?;
     let mut buffer = Vec::new();
     let claims = super::verify(worker, Purpose::Conversion, &token, &mut buffer)?;
     let query = request.uri().query().unwrap_or_default();

@@ -38,7 +38,7 @@ pub(super) async fn answer(
     kind: Notice,
     request: &Request<Incoming>,
 ) -> Result<Answer, Problem> {
-    let token = super::token(request)?;
+    let token = super::token(worker, request)?;
     let mut buffer = Vec::new();
     let claims = verify(
         worker,

@@ -58,7 +58,7 @@ pub(super) async fn answer(
     kind: Kind,
     request: &Request<Incoming>,
 ) -> Result<Answer, Problem> {
-    let token = super::token(request)?;
+    let token = super::token(worker, request)?;
     let mut buffer = Vec::new();
     let purpose = kind.purpose();
     // An impression may be what an exchange bills; of the others nobody misses money.

@@ -148,6 +148,12 @@ fn every_refusal_has_its_reason_and_its_count() {
         metric(&node, "gavel_tokens_refused_total{reason=\"malformed\"}"),
         1
     );
+    let nobodys = client.get("/n/bill?p=1&c=EUR");
+    assert_eq!((nobodys.status, nobodys.field().as_str()), (400, "t"));
+    assert_eq!(
+        metric(&node, "gavel_tokens_refused_total{reason=\"missing\"}"),
+        1
+    );
     // Nothing of it was charged, and the bid may still be billed rightly.
     assert_eq!(client.get(&notice(&bid, "burl", "1", "")).status, 200);
     assert_eq!(

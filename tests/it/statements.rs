@@ -319,8 +319,21 @@ fn books_that_do_not_agree_make_no_statement() {
     let file = office.folder.join("data/ledger.sqlite");
     tamper(&file, "UPDATE event SET cost = cost + 1 WHERE seq = 1");
     let error = office.refused(&["statement", "--account", "adv_it", "--month", "2026-11"]);
-    assert!(error.contains("do not reconcile"), "{error}");
+    assert!(
+        error.contains("event 1, which does not match its checksum"),
+        "{error}"
+    );
     tamper(&file, "UPDATE event SET cost = cost - 1 WHERE seq = 1");
+    tamper(
+        &file,
+        "UPDATE account SET debit = debit + 1 WHERE name = 'advertiser:adv_it'",
+    );
+    let error = office.refused(&["statement", "--account", "adv_it", "--month", "2026-11"]);
+    assert!(error.contains("do not reconcile"), "{error}");
+    tamper(
+        &file,
+        "UPDATE account SET debit = debit - 1 WHERE name = 'advertiser:adv_it'",
+    );
     office.run(&["statement", "--account", "adv_it", "--month", "2026-11"]);
     tamper(&file, "DELETE FROM event WHERE seq = 6");
     let error = office.refused(&["statement", "--account", "pub_it", "--month", "2026-11"]);
