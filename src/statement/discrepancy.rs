@@ -11,11 +11,13 @@ use control::api::Format;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
+use ledger::posting::Account;
 use ledger::statement::Period;
+use ledger::store::Store;
 use ledger::store::{Party, SqliteStore, Tally};
 use ledger::{Currency, Micros};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::PathBuf;
 
@@ -64,6 +66,9 @@ impl DiscrepancyArguments {
         let store = SqliteStore::read(&node::ledger_file(&settings.storage))
             .context("the ledger cannot be read")?;
         let ours = Ours::count(&store, &party, &theirs, &zone)?;
+        if ours.days.is_empty() {
+            known(&store, &party)?;
+        }
         let days = compare(&ours.days, &theirs.days);
         let report = Report {
             party,
@@ -78,6 +83,34 @@ impl DiscrepancyArguments {
             Format::Html => bail!("--format: a discrepancy report is text, json or csv"),
         }
     }
+}
+
+/// A name that the books have never met is a slip more often than a party without a day.
+fn known(store: &SqliteStore, party: &Party) -> Result<()> {
+    let balances = store.balances()?;
+    let name = |account: &Account| match (party, account) {
+        (Party::Exchange(_), Account::Media { exchange, .. }) => Some(exchange.clone()),
+        (Party::Partner(_), Account::Buyer { partner, .. }) => Some(partner.clone()),
+        _ => None,
+    };
+    let names: BTreeSet<String> = balances
+        .keys()
+        .filter_map(|(account, _)| name(account))
+        .collect();
+    let (option, own) = match party {
+        Party::Exchange(own) => ("--exchange", own),
+        Party::Partner(own) => ("--partner", own),
+    };
+    if names.contains(own) {
+        return Ok(());
+    }
+    let names: Vec<String> = names.into_iter().collect();
+    let found = if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
+    };
+    bail!("{option}: the ledger has no account of {own:?}; it has {found}")
 }
 
 /// What we have of a day.

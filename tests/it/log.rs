@@ -255,6 +255,18 @@ fn another_partys_counts_are_compared_by_day_and_reason() {
     );
     let csv = report(&["--exchange", "demo"], "csv");
     assert_eq!(csv.lines().count(), 4, "{csv}");
+    let mistyped = [
+        "discrepancy",
+        "--exchange",
+        "dmeo",
+        "--counts",
+        "counts.csv",
+    ];
+    let error = office.refused(&mistyped);
+    assert!(
+        error.contains("no account of \"dmeo\"; it has demo"),
+        "{error}"
+    );
     fs::write(
         office.folder.join("counts.csv"),
         "date,impressions\n1.2.26,x\n",
