@@ -64,6 +64,7 @@ impl Buying {
         }
         if let Ok(decided) = &decided {
             node.telemetry.bids.increment(u64::from(decided.bids));
+            exchange.throttle.bid(decided.bids);
         }
         decided.map_err(|outcome| self.counted(outcome))
     }

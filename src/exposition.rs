@@ -101,6 +101,10 @@ pub fn describe() {
         "gavel_caps_holding",
         "1 while places are kept free for bids of a run that crashed."
     );
+    describe_gauge!(
+        "gavel_exchange_skipped_ratio",
+        "Share of an exchange's requests that is passed over because it does not wait."
+    );
     describe_gauge!("gavel_line_items_active", "Line items that may bid now.");
     describe_gauge!("gavel_audience_users", "Users whose segments are known.");
     describe_gauge!(

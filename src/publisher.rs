@@ -38,6 +38,8 @@ const TICK: Duration = Duration::from_millis(200);
 const TELL_AGAIN: Duration = Duration::from_mins(1);
 /// How often the file of currency rates is looked at, and the age of rates.
 const RATES_POLL: Duration = Duration::from_secs(5);
+/// How often it is looked at whether exchanges wait for our answers.
+const THROTTLE: Duration = Duration::from_secs(2);
 /// Places of the reservation table that one tick looks at.
 const SWEEP: usize = 65_536;
 
@@ -49,6 +51,7 @@ pub struct Publisher {
     audience_due: Timestamp,
     rates: Rates,
     rates_due: Timestamp,
+    throttle_due: Timestamp,
     pacers: Pacers,
     state: State,
     generation: Option<u64>,
@@ -80,6 +83,7 @@ impl Publisher {
             audience_due: Timestamp::UNIX_EPOCH,
             rates,
             rates_due: Timestamp::UNIX_EPOCH,
+            throttle_due: Timestamp::UNIX_EPOCH,
             pacers: Pacers::default(),
             state,
             generation: None,
@@ -145,6 +149,7 @@ impl Publisher {
         }
         let balanced = self.leases.balance(&self.node.writer, i64::from(now_s));
         balanced.context("the ledger has ended")??;
+        self.throttle(now);
         self.plan(now)?;
         let purse = &self.state.purse;
         purse.reservations.sweep(&purse.book, now_s, SWEEP);
@@ -232,7 +237,12 @@ impl Publisher {
                 report(&error.context(format!("the prices of {} cannot be read", seller.id)));
                 Form::Sealed(None)
             });
-            (seller.id.clone(), caller(seller, form))
+            let mut caller = caller(seller, form);
+            // What was learnt of an exchange outlives its settings.
+            if let Some(before) = self.state.exchanges.get(&seller.id) {
+                caller.throttle = Arc::clone(&before.throttle);
+            }
+            (seller.id.clone(), caller)
         });
         self.node.caps.remember(catalog.longest_window_s());
         // Last, so that what does not compile leaves the budgets that are in use leased.
@@ -294,6 +304,19 @@ impl Publisher {
         let changed = read || stale != self.state.rates_stale;
         (self.state.rates, self.state.rates_stale) = (table, stale);
         changed
+    }
+
+    /// Concludes every few seconds how much of each exchange's requests is passed over.
+    fn throttle(&mut self, now: Timestamp) {
+        if now < self.throttle_due {
+            return;
+        }
+        self.throttle_due = now.checked_add(THROTTLE).unwrap_or(Timestamp::MAX);
+        for (id, exchange) in self.state.exchanges.iter() {
+            exchange.throttle.turn();
+            let skipped = f64::from(exchange.throttle.skipped_ppm()) / 1e6;
+            gauge!("gavel_exchange_skipped_ratio", "exchange" => id.clone()).set(skipped);
+        }
     }
 
     /// Plans the next moment and publishes it with everything else.

@@ -189,6 +189,9 @@ fn buy<W: Watch>(
 ) -> Result<Decided, NoBid> {
     in_time(request, snapshot.exchange)?;
     let draw = Draw(seed);
+    if snapshot.exchange.throttle.skips(draw) {
+        return Err(NoBid::Throttled);
+    }
     select(request, snapshot, work, (draw, now_ms), watch)?;
     work.rules
         .read(request, snapshot.catalog, snapshot.exchange)?;

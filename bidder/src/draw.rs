@@ -29,6 +29,8 @@ pub(crate) enum Subject {
     CacheBuster(u32),
     /// Whether the request is counted as traffic.
     Traffic,
+    /// Whether the request of an exchange that does not wait is passed over.
+    Throttle,
 }
 
 impl Draw {
@@ -42,6 +44,7 @@ impl Draw {
             Subject::BidId(place) => (0x44, pair(place, 0)),
             Subject::CacheBuster(place) => (0x55, pair(place, 0)),
             Subject::Traffic => (0x66, 0),
+            Subject::Throttle => (0x77, 0),
         };
         mix(mix(self.0 ^ kind) ^ place)
     }

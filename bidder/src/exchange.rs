@@ -1,6 +1,7 @@
 //! What we know of the ad exchange that calls us.
 
 use crate::notice::price::Form;
+use crate::throttle::Throttle;
 use ledger::Currency;
 use ledger::token::Claims;
 use openrtb::encode::escape;
@@ -62,6 +63,8 @@ pub struct Exchange {
     pub price: Form,
     /// Most bytes of markup that it takes, without our addresses in it.
     pub most_markup: usize,
+    /// How much of its requests is passed over because our answers come too late.
+    pub throttle: Arc<Throttle>,
 }
 
 impl Exchange {
@@ -79,6 +82,7 @@ impl Exchange {
             seat: SeatUse::default(),
             price: Form::default(),
             most_markup: usize::MAX,
+            throttle: Arc::default(),
         }
     }
 

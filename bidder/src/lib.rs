@@ -37,6 +37,7 @@ mod respond;
 mod sample;
 mod select;
 mod shade;
+pub mod throttle;
 mod value;
 pub mod vast;
 

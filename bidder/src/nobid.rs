@@ -6,6 +6,9 @@
 pub enum NoBid {
     /// `tmax` leaves no time to answer.
     InsufficientTime,
+    /// The exchange has not waited for our answers of late, and some of its requests are passed
+    /// over.
+    Throttled,
     /// The imp is for the buyers of a deal only, and we are in none.
     PrivateAuction,
     /// None of our seats may buy here (`wseat`, `bseat`).
@@ -53,8 +56,9 @@ pub enum NoBid {
 
 impl NoBid {
     /// Every reason, in order.
-    pub const ALL: [NoBid; 22] = [
+    pub const ALL: [NoBid; 23] = [
         NoBid::InsufficientTime,
+        NoBid::Throttled,
         NoBid::PrivateAuction,
         NoBid::SeatNotAllowed,
         NoBid::NothingActive,
@@ -87,6 +91,7 @@ impl NoBid {
     pub fn label(self) -> &'static str {
         match self {
             NoBid::InsufficientTime => "insufficient_time",
+            NoBid::Throttled => "throttled",
             NoBid::PrivateAuction => "private_auction",
             NoBid::SeatNotAllowed => "seat_not_allowed",
             NoBid::NothingActive => "nothing_active",
@@ -119,7 +124,8 @@ impl NoBid {
             NoBid::UnknownUser => 8,
             NoBid::FrequencyCapped => 9,
             NoBid::InsufficientTime => 15,
-            NoBid::PrivateAuction
+            NoBid::Throttled
+            | NoBid::PrivateAuction
             | NoBid::SeatNotAllowed
             | NoBid::NothingActive
             | NoBid::NotTargeted

@@ -12,6 +12,7 @@ use bidder::Exchange;
 use bidder::exchange::Billable;
 use bidder::funnel::{FunnelKey, Stage};
 use bidder::notice::{self, Fields, Notice};
+use bidder::throttle;
 use hyper::body::Incoming;
 use hyper::{Request, StatusCode};
 use ledger::event::{self, Fault};
@@ -135,6 +136,7 @@ pub(super) async fn settle(
     let judged = judge(node, notice, claims, fields, clock::unix_ms());
     let event = judged.map_err(|(kind, why)| refused(node, kind, claims, why, text))?;
     let charge = (event.kind, event.cpm.most_for(event.multiplier));
+    let late = event.kind == event::Kind::Loss && event.reason == throttle::EXPIRED;
     let outcome = super::record(worker, event).await?;
     if let Outcome::Refused { fault } = outcome {
         // The ledger has kept its reason; how the notice came is added.
@@ -143,6 +145,9 @@ pub(super) async fn settle(
         }
         let detail = fault.to_string();
         return Err(Problem::new(StatusCode::BAD_REQUEST, "p", detail));
+    }
+    if late && outcome == Outcome::Recorded {
+        exchange(&node.snapshot.load(), claims).throttle.was_late();
     }
     conclude(node, claims, charge, outcome);
     Ok(())

@@ -35,4 +35,5 @@ mod publishers;
 mod screens;
 mod statements;
 mod targeting;
+mod throttle;
 mod transport;

@@ -340,8 +340,8 @@ impl<'s> Explainer<'_, 's, '_> {
     /// Why a line item had no turn on an imp on which nobody had one.
     fn closed_to(&self, imp: u32, item: u32, outcome: Option<NoBid>) -> NoBid {
         let (request, catalog) = (self.call.request, self.catalog());
-        if outcome == Some(NoBid::InsufficientTime) {
-            return NoBid::InsufficientTime;
+        if let Some(whole @ (NoBid::InsufficientTime | NoBid::Throttled)) = outcome {
+            return whole;
         }
         // Deals are looked at for the whole request, before any imp.
         let by_deals = self.visited.is_empty()

@@ -92,6 +92,14 @@ impl Facts<'_, '_, '_> {
                 format!("tmax above {} ms", self.snapshot.exchange.tmax_margin_ms),
                 format!("tmax {}", request.tmax.unwrap_or_default()),
             ),
+            NoBid::Throttled => {
+                let skipped = self.snapshot.exchange.throttle.skipped_ppm();
+                let percent = f64::from(skipped) / 1e4;
+                (
+                    "answers that the exchange waits for".to_owned(),
+                    format!("{percent:.1} % of its requests are passed over"),
+                )
+            }
             NoBid::SeatNotAllowed => (
                 format!("seat {}", respond::seat(self.snapshot, item)),
                 format!(

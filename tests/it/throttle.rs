@@ -1,0 +1,63 @@
+//! An exchange that does not wait for our answers gets fewer of them, until it does.
+
+use crate::node::{Node, SMALL, banner_request};
+use crate::notices::notice;
+use serde_json::Value;
+use std::time::{Duration, Instant};
+
+fn skipped(node: &Node) -> f64 {
+    let answer = node.api("GET", "/metrics", "");
+    let text = String::from_utf8(answer.body).unwrap();
+    let line = "gavel_exchange_skipped_ratio{exchange=\"demo\"} ";
+    let found = text.lines().find_map(|at| at.strip_prefix(line));
+    found.map_or(0.0, |value| value.trim().parse().unwrap())
+}
+
+fn ask(node: &Node, id: &str) -> Option<Value> {
+    let body = banner_request(id).to_string();
+    let answer = node.client().post("/openrtb2/bid/demo", body.as_bytes());
+    (answer.status == 200).then(|| answer.json()["seatbid"][0]["bid"][0].clone())
+}
+
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn answers_that_come_too_late_are_given_less_often_until_they_are_in_time() {
+    let node = Node::start(SMALL, "");
+    until("a bid", || ask(&node, "warm").is_some());
+    let mut number = 0;
+    until("it is throttled", || {
+        number += 1;
+        if let Some(bid) = ask(&node, &format!("late-{number}")) {
+            let told = node.client().get(&notice(&bid, "lurl", "", "2"));
+            assert_eq!(told.status, 200);
+        }
+        skipped(&node) > 0.0
+    });
+    let refused = "gavel_no_bids_total{reason=\"throttled\"}";
+    until("some requests are passed over", || {
+        number += 1;
+        ask(&node, &format!("some-{number}"));
+        node.metric(refused) > 0
+    });
+    // One of these seeds is passed over, and that is what is told of it.
+    let request = banner_request("why").to_string();
+    let passed_over = (0..200_u32).any(|seed| {
+        let path = format!("/v1/explain?seed={seed}");
+        let answer = node.api("POST", &path, &request).json();
+        answer["outcome"]["reason"] == "throttled" && answer["verdicts"][0]["rule"] == "throttled"
+    });
+    let first = skipped(&node);
+    assert!(passed_over, "at {first}");
+    until("it opens again", || {
+        number += 1;
+        ask(&node, &format!("good-{number}"));
+        skipped(&node) < first
+    });
+}
