@@ -92,7 +92,7 @@ fn claims(line_item: &str, number: u64) -> Claims<'_> {
         sale: Sale::default(),
         side: Side::Bidder,
         expires_at: NOW_S + 86_400,
-        key,
+        own_key: Some(key),
         reservation: Some((1, 77, 3)),
         cpm: 2_500_000,
         multiplier: Multiplier::ONE,

@@ -32,6 +32,7 @@ pub(crate) fn landing_page<'c>(node: &Node, claims: &Claims<'c>, now_s: u32) -> 
     };
     let token = Claims {
         expires_at: now_s.saturating_add(u32::from(MOST_CLICK_DAYS) * DAY_S),
+        own_key: Some(claims.key()),
         reservation: None,
         exposure: Exposure::default(),
         exchange: "",
@@ -107,7 +108,7 @@ fn conversion(node: &Node, one: &Reported) -> Result<Conversion, (&'static str, 
         if one.at.as_second() > i64::from(claims.expires_at) {
             return Err(wrong(Rejected::Expired));
         }
-        bid = Some(claims.key);
+        bid = Some(claims.key());
         users.push(claims.user);
     }
     for user in &one.users {

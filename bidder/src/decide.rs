@@ -125,7 +125,7 @@ pub fn decide(
     out.clear();
     let DecisionScratch { decode, work } = scratch;
     let request = intake::decode(decode, body, snapshot.limits).map_err(Outcome::Malformed)?;
-    decide_request(&request, snapshot, runtime, work, (now_ms, seed), out).map_err(Outcome::NoBid)
+    decide_request(request, snapshot, runtime, work, (now_ms, seed), out).map_err(Outcome::NoBid)
 }
 
 /// Decides on a request that is decoded and valid.

@@ -49,15 +49,15 @@ impl Stage {
     }
 
     fn index(self) -> usize {
-        const STOPPED: usize = NoBid::ALL.len();
+        // What is counted most stands together, in the line of memory that has the key.
         match self {
-            Stage::Requests => 0,
-            Stage::Targeted => 1,
-            Stage::Stopped(reason) => 2 + reason.index(),
-            Stage::Outbid => 2 + STOPPED,
-            Stage::Bid => 3 + STOPPED,
-            Stage::Win => 4 + STOPPED,
-            Stage::Billed => 5 + STOPPED,
+            Stage::Bid => 0,
+            Stage::Requests => 1,
+            Stage::Targeted => 2,
+            Stage::Outbid => 3,
+            Stage::Win => 4,
+            Stage::Billed => 5,
+            Stage::Stopped(reason) => 6 + reason.index(),
         }
     }
 }
@@ -110,7 +110,7 @@ fn exchange_key(exchange: &str) -> u64 {
 }
 
 #[derive(Debug)]
-#[repr(align(128))]
+#[repr(C, align(128))]
 struct Cell {
     key: AtomicU64,
     counts: [AtomicU32; STAGES],

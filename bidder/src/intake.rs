@@ -22,7 +22,7 @@ const MAX_SEGMENTS: usize = 1024;
 /// Bits of a metric, in thousandths.
 const METRIC_BITS: u32 = 20;
 
-/// Decodes and validates a request.
+/// Decodes and validates a request, which is large: it stays where it was decoded.
 ///
 /// # Errors
 /// The fault, with the path of its field.
@@ -30,10 +30,10 @@ pub(crate) fn decode<'a>(
     scratch: &'a mut Scratch,
     body: &[u8],
     limits: Limits,
-) -> Result<BidRequest<'a>, Fault> {
-    let request: BidRequest<'a> = scratch.decode(body, limits, Keep::Known)?;
-    validate::request(&request)?;
-    short_ids(&request)?;
+) -> Result<&'a BidRequest<'a>, Fault> {
+    let request: &'a BidRequest<'a> = scratch.decode(body, limits, Keep::Known)?;
+    validate::request(request)?;
+    short_ids(request)?;
     Ok(request)
 }
 

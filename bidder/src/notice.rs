@@ -276,7 +276,7 @@ mod tests {
         Claims {
             side: Side::Bidder,
             expires_at: 1,
-            key: [1; 16],
+            own_key: Some([1; 16]),
             reservation: Some((1, 2, 3)),
             cpm: 2_500_000,
             multiplier: Multiplier::ONE,

@@ -13,7 +13,7 @@ use crate::exchange::{Billable, Links, SeatUse};
 use crate::frequency::People;
 use crate::markup::Hole;
 use crate::reserve::Form;
-use ledger::token::{Claims, Purpose, Sale, Side, idempotency_key};
+use ledger::token::{Claims, Purpose, Sale, Side};
 use ledger::{Cpm, Currency, Day, Exposure, Multiplier, ReservationId};
 use openrtb::encode::Object;
 use openrtb::list::SlotInPod;
@@ -284,7 +284,7 @@ fn sign(
     let claims = Claims {
         side: Side::Bidder,
         expires_at: terms.expires_at.saturating_add(snapshot.exchange.grace_s),
-        key: idempotency_key(Side::Bidder, exchange, auction, imp_id, bid),
+        own_key: None,
         reservation: winner
             .reservation
             .map(|id| (terms.epoch, id.slot, id.generation)),

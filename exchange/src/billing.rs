@@ -48,7 +48,7 @@ mod tests {
         Claims {
             side: Side::Exchange,
             expires_at: 10,
-            key: [7; 16],
+            own_key: Some([7; 16]),
             reservation: None,
             cpm: 910_000,
             multiplier: Multiplier::ONE,

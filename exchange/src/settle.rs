@@ -173,7 +173,7 @@ fn impression_url(
     let claims = Claims {
         side: Side::Exchange,
         expires_at: seal.expires_at,
-        key: sale_key(seal.exchange, auction, offer, award),
+        own_key: Some(sale_key(seal.exchange, auction, offer, award)),
         reservation: None,
         cpm: award.cleared.price.0,
         multiplier: lot.multiplier,

@@ -300,7 +300,7 @@ impl Event {
         let reservation = |(epoch, slot, generation)| (epoch, ReservationId { slot, generation });
         Ok(Self {
             kind,
-            key: claims.key,
+            key: claims.key(),
             at_ms,
             exchange: claims.exchange.to_owned(),
             seat: claims.seat.to_owned(),

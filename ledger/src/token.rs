@@ -21,7 +21,7 @@ use xxhash_rust::xxh3::Xxh3;
 /// The most bytes of token text that are looked at; longer ones are refused unread.
 pub const MAX_TEXT: usize = 6 * 1024;
 
-const VERSION: u8 = 4;
+const VERSION: u8 = 5;
 const SIGNATURE: usize = 16;
 
 /// What a token may be used for. Each purpose has signatures of its own.
@@ -73,8 +73,8 @@ pub struct Claims<'a> {
     pub side: Side,
     /// Unix seconds after which it is refused.
     pub expires_at: u32,
-    /// Key of once-only settlement, see [`idempotency_key`].
-    pub key: [u8; 16],
+    /// Key of once-only settlement where it is not the one of the ids here, see [`Claims::key`].
+    pub own_key: Option<[u8; 16]>,
     /// Epoch, slot and generation of the reservation that the bid holds, where there is one.
     pub reservation: Option<(u32, u32, u32)>,
     /// Micros per thousand impressions: the bid for the bidder, the clearing price for the
@@ -120,6 +120,16 @@ pub struct Claims<'a> {
     pub partner: &'a str,
     /// For a click the landing page; for the exchange's impression the buyer's billing notice.
     pub url: &'a str,
+}
+
+impl Claims<'_> {
+    /// Key of once-only settlement: of the side, exchange, auction, imp and bid (see
+    /// [`idempotency_key`]), unless the claims have one of their own.
+    pub fn key(&self) -> [u8; 16] {
+        self.own_key.unwrap_or_else(|| {
+            idempotency_key(self.side, self.exchange, self.auction, self.imp, self.bid)
+        })
+    }
 }
 
 /// Why a token is refused. Nothing is charged for a refused token.

@@ -33,18 +33,12 @@ pub(super) async fn answer(
     let (head, body) = request.into_parts();
     let mut buffers = worker.buffers();
     let buffers = &mut *buffers;
-    http::read_body(
-        &head.headers,
-        body,
-        settings.limits.body,
-        settings.body_timeout,
-        &mut buffers.body,
-    )
-    .await?;
+    let (limit, patience) = (settings.limits.body, settings.body_timeout);
+    let body = http::read_body(&head.headers, body, limit, patience).await?;
     // An Arc and no guard: the auction waits for partners, and a guard would pin the generation.
     let snapshot = worker.node.snapshot.load_full();
     let call = Call {
-        body: &buffers.body,
+        body: &body,
         http: beside(&head.headers, peer),
         received,
         now_s: clock::unix_s(),

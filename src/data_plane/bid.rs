@@ -20,7 +20,7 @@ pub(super) async fn answer(
     let mut buffers = worker.buffers();
     let buffers = &mut *buffers;
     let (limit, patience) = (settings.limits.body, settings.body_timeout);
-    http::read_body(&head.headers, body, limit, patience, &mut buffers.body).await?;
+    let body = http::read_body(&head.headers, body, limit, patience).await?;
     // From here on nothing waits, so one guard serves the whole decision.
     let snapshot = worker.node.snapshot.load();
     let caller = snapshot.exchanges.get(exchange).ok_or_else(|| {
@@ -29,7 +29,7 @@ pub(super) async fn answer(
     })?;
     let decided = worker
         .buying
-        .decide(&snapshot, caller, &buffers.body, &mut buffers.out);
+        .decide(&snapshot, caller, &body, &mut buffers.out);
     match decided {
         Ok(_) => Ok(http::openrtb_answer(
             &head.headers,

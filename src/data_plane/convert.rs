@@ -58,7 +58,7 @@ fn read(worker: &Worker, claims: &Claims<'_>, query: &str) -> Result<Conversion,
     });
     // Without a number of its own, a click is one order.
     let order = order.unwrap_or_else(|| {
-        let key = control::access::hexadecimal(&claims.key);
+        let key = control::access::hexadecimal(&claims.key());
         format!("click:{key}")
     });
     if order.is_empty() || order.len() > MAX_ORDER || order.chars().any(char::is_control) {
@@ -93,7 +93,7 @@ fn read(worker: &Worker, claims: &Claims<'_>, query: &str) -> Result<Conversion,
         source: Source::Pixel,
         value,
         currency,
-        bid: Some(claims.key),
+        bid: Some(claims.key()),
         users: vec![claims.user],
         windows: crediting.map(|known| known.windows).unwrap_or_default(),
     })

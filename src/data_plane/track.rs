@@ -129,7 +129,7 @@ async fn sold(worker: &Worker, claims: &Claims<'_>, headers: &HeaderMap) -> Resu
     };
     if billed {
         let bill = bill(worker, claims, headers);
-        let kept = worker.desk.outbox.bill(bill, claims.key).await;
+        let kept = worker.desk.outbox.bill(bill, claims.key()).await;
         kept.map_err(|error| {
             Problem::new(
                 StatusCode::SERVICE_UNAVAILABLE,

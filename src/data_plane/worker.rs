@@ -45,8 +45,6 @@ impl Clock for MonotonicClock {
 /// The buffers of one request.
 #[derive(Default)]
 pub struct Spare {
-    /// The request's body.
-    pub body: Vec<u8>,
     /// The answer's body.
     pub out: Vec<u8>,
     /// The decoder's.
@@ -94,7 +92,6 @@ impl Worker {
     /// Buffers for one request, given back when dropped.
     pub fn buffers(&self) -> Buffers<'_> {
         let mut spare = self.spare.borrow_mut().pop().unwrap_or_default();
-        spare.body.clear();
         spare.out.clear();
         Buffers {
             of: self,

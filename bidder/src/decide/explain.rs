@@ -43,7 +43,7 @@ pub fn explain<'s>(
     let picked = numbered.filter(|(_, item)| wanted(&item.id));
     let items = picked.map(|(at, _)| at).collect();
     let now = (now_ms, seed);
-    Ok(watched(&request, (snapshot, runtime), work, now, items))
+    Ok(watched(request, (snapshot, runtime), work, now, items))
 }
 
 /// Explains the decision for every line item as if the request were a test: leases and caps are
@@ -85,7 +85,7 @@ fn as_test<'s>(
     items: Vec<u32>,
 ) -> Result<Explained<'s>, Fault> {
     let DecisionScratch { decode, work } = scratch;
-    let mut request = intake::decode(decode, body, surroundings.0.limits)?;
+    let mut request = *intake::decode(decode, body, surroundings.0.limits)?;
     request.test = Some(Flag(1));
     Ok(watched(&request, surroundings, work, now, items))
 }

@@ -1,10 +1,11 @@
 use super::*;
+use proptest::prelude::*;
 
 fn claims() -> Claims<'static> {
     Claims {
         side: Side::Bidder,
         expires_at: 1_000,
-        key: idempotency_key(Side::Bidder, "demo", "a", "1", "b"),
+        own_key: None,
         reservation: Some((1, 2, 3)),
         cpm: 2_500_000,
         multiplier: Multiplier::ONE,
@@ -178,4 +179,86 @@ fn keys_rotate() {
 fn ids_do_not_run_together() {
     let key = |auction, imp| idempotency_key(Side::Bidder, "x", auction, imp, "b");
     assert_ne!(key("ab", "c"), key("a", "bc"));
+}
+
+#[test]
+fn a_key_is_that_of_the_ids_unless_it_is_told() {
+    let of_ids = idempotency_key(Side::Bidder, "demo", "a", "1", "b");
+    assert_eq!(claims().key(), of_ids);
+    let own_key = Some([3; 16]);
+    let told = Claims {
+        own_key,
+        ..claims()
+    };
+    assert_eq!(told.key(), [3; 16]);
+}
+
+prop_compose! {
+    fn parts()(
+        expires_at: u32,
+        own_key: Option<[u8; 16]>,
+        reservation: Option<(u32, u32, u32)>,
+        cpm in 0..=i64::MAX,
+        millionths in 1_i64..2_000_000,
+        day: u32,
+        draws in 0_u8..16,
+        user in prop_oneof![Just(0), Just(7), any::<u64>()],
+        counted in (prop_oneof![Just(0), Just(7), any::<u64>()], prop_oneof![Just(0), any::<u64>()]),
+        scopes in prop::collection::vec(1_u32.., 0..=Exposure::SCOPES),
+        share_ppm: Option<u32>,
+    ) -> Claims<'static> {
+        let mut exposure = Exposure::default();
+        if !scopes.is_empty() {
+            (exposure.user, exposure.household) = counted;
+            exposure.scopes[..scopes.len()].copy_from_slice(&scopes);
+        }
+        Claims {
+            side: if share_ppm.is_some() { Side::Exchange } else { Side::Bidder },
+            expires_at,
+            own_key,
+            reservation,
+            cpm,
+            multiplier: Multiplier::new(millionths).unwrap_or(Multiplier::ONE),
+            day: Day(day),
+            draws: Draws::from_bits(draws).unwrap(),
+            user,
+            exposure,
+            sale: share_ppm.map_or(Sale::default(), |share_ppm| Sale {
+                share_ppm,
+                allow_private: share_ppm % 2 == 0,
+            }),
+            ..claims()
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_claimed_is_read_back(
+        parts in parts(),
+        texts in prop::array::uniform12("[a-zé]{0,9}|[0-9a-f]{300}"),
+        same_seat: bool,
+    ) {
+        let [exchange, seat, advertiser, campaign, auction, imp, bid, line_item, creative,
+            publisher, placement, partner] = texts.each_ref();
+        let told = Claims {
+            exchange,
+            seat: if same_seat { advertiser } else { seat },
+            advertiser,
+            campaign,
+            auction,
+            imp,
+            bid,
+            line_item,
+            creative,
+            publisher,
+            placement,
+            partner,
+            ..parts
+        };
+        let signer = Signer::new(&[(1, [9; 32])]);
+        let text = signed(&signer, Purpose::Click, &told);
+        let mut buffer = Vec::new();
+        prop_assert_eq!(signer.verify(Purpose::Click, &text, 0, &mut buffer), Ok(told));
+    }
 }

@@ -1,14 +1,60 @@
-//! The bytes of a token: a version, the id of the key, then the claims in a fixed order, numbers
-//! little-endian and texts behind their length.
+//! The bytes of a token: a version, the id of the key, which parts follow, then the claims in a
+//! fixed order; numbers that are mostly small in as few bytes as they need, texts behind their
+//! length. What can be worked out from the rest is not written, since an answer carries each
+//! bid's token five times.
 
 use super::{Claims, Sale, Side, VERSION};
 use crate::budget::{Day, Draws};
 use crate::exposure::Exposure;
 use crate::money::Multiplier;
 
-/// Bits that say which parts follow that most tokens lack.
-const RESERVED: u8 = 1;
-const SEVERAL: u8 = 2;
+/// The most bytes of a number of 64 bits.
+const MOST_BYTES: usize = 10;
+
+/// Which parts a token has that others lack.
+#[derive(Clone, Copy)]
+struct Parts(u16);
+
+impl Parts {
+    const RESERVED: u16 = 1;
+    const SEVERAL: u16 = 1 << 1;
+    /// A key of settlement that is not the one of the ids.
+    const OWN_KEY: u16 = 1 << 2;
+    /// The seat is the advertiser.
+    const OWN_SEAT: u16 = 1 << 3;
+    const USER: u16 = 1 << 4;
+    const COUNTED: u16 = 1 << 5;
+    /// The impression is counted for another key than the user's.
+    const ANOTHER: u16 = 1 << 6;
+    const HOUSEHOLD: u16 = 1 << 7;
+    const ALL: u16 = (1 << 8) - 1;
+
+    fn of(claims: &Claims<'_>) -> Self {
+        let exposure = &claims.exposure;
+        let counted = exposure.counts();
+        let parts = [
+            (Self::RESERVED, claims.reservation.is_some()),
+            (Self::SEVERAL, claims.multiplier != Multiplier::ONE),
+            (Self::OWN_KEY, claims.own_key.is_some()),
+            (Self::OWN_SEAT, claims.seat == claims.advertiser),
+            (Self::USER, claims.user != 0),
+            (Self::COUNTED, counted),
+            (Self::ANOTHER, counted && exposure.user != claims.user),
+            (Self::HOUSEHOLD, counted && exposure.household != 0),
+        ];
+        let bits = parts.into_iter().map(|(bit, has)| bit * u16::from(has));
+        Self(bits.sum())
+    }
+
+    /// `None` where a part is told that this version does not know.
+    fn read(bits: u16) -> Option<Self> {
+        (bits & !Self::ALL == 0).then_some(Self(bits))
+    }
+
+    fn has(self, part: u16) -> bool {
+        self.0 & part != 0
+    }
+}
 
 /// The bytes of a token while they are written. Ordinary tokens fit on the stack.
 pub(super) struct Payload {
@@ -34,6 +80,18 @@ impl Payload {
         }
     }
 
+    /// A few bytes whose number is known, which needs no call to copy.
+    #[inline]
+    fn fixed<const N: usize>(&mut self, bytes: [u8; N]) {
+        match self.inline[self.length..].first_chunk_mut() {
+            Some(place) if self.spilled.is_empty() => {
+                *place = bytes;
+                self.length += N;
+            }
+            _ => self.put(&bytes),
+        }
+    }
+
     pub(super) fn put(&mut self, bytes: &[u8]) {
         let end = self.length + bytes.len();
         if self.spilled.is_empty() && end <= self.inline.len() {
@@ -48,56 +106,80 @@ impl Payload {
     }
 
     pub(super) fn text(&mut self, text: &str) {
-        // A length takes two bytes; what exceeds them cannot come from a bounded request.
+        // What exceeds two bytes of length cannot come from a bounded request.
         let cut = text.floor_char_boundary(usize::from(u16::MAX));
-        self.put(&(cut as u16).to_le_bytes());
+        self.number(cut as u64);
         self.put(&text.as_bytes()[..cut]);
     }
 
-    /// How many scopes are counted, and only where any is, which and whose.
-    fn exposure(&mut self, exposure: &Exposure) {
-        self.put(&[exposure.scopes().count() as u8]);
-        if !exposure.counts() {
-            return;
+    /// Seven bits a byte, the lowest first, the highest bit where more follow (LEB128).
+    #[inline]
+    fn number(&mut self, mut number: u64) {
+        if number < 0x80 {
+            return self.fixed([number as u8]);
         }
-        for key in [exposure.user, exposure.household] {
-            self.put(&key.to_le_bytes());
+        let mut bytes = [0; MOST_BYTES];
+        let mut length = 0;
+        while number > 0x7f {
+            bytes[length] = number as u8 | 0x80;
+            number >>= 7;
+            length += 1;
         }
-        for scope in exposure.scopes() {
-            self.put(&scope.to_le_bytes());
+        bytes[length] = number as u8;
+        self.put(&bytes[..=length]);
+    }
+
+    /// The user, and where the impression is counted, whose it is and against what.
+    fn people(&mut self, claims: &Claims<'_>, parts: Parts) {
+        let exposure = &claims.exposure;
+        if parts.has(Parts::USER) {
+            self.fixed(claims.user.to_le_bytes());
+        }
+        if parts.has(Parts::ANOTHER) {
+            self.fixed(exposure.user.to_le_bytes());
+        }
+        if parts.has(Parts::HOUSEHOLD) {
+            self.fixed(exposure.household.to_le_bytes());
+        }
+        if parts.has(Parts::COUNTED) {
+            self.fixed([exposure.scopes().count() as u8]);
+            for scope in exposure.scopes() {
+                self.fixed(scope.to_le_bytes());
+            }
         }
     }
 
     /// All but the URL, which comes last.
     pub(super) fn claims(&mut self, key: u8, claims: &Claims<'_>) {
-        self.put(&[VERSION, key]);
-        self.put(&[claims.side as u8]);
-        self.put(&claims.expires_at.to_le_bytes());
-        self.put(&claims.key);
-        let several = claims.multiplier != Multiplier::ONE;
-        let reserved = u8::from(claims.reservation.is_some()) * RESERVED;
-        self.put(&[reserved | (u8::from(several) * SEVERAL)]);
+        let parts = Parts::of(claims);
+        self.fixed([VERSION, key, claims.side as u8]);
+        self.fixed(parts.0.to_le_bytes());
+        self.fixed(claims.expires_at.to_le_bytes());
+        if let Some(key) = &claims.own_key {
+            self.fixed(*key);
+        }
         if let Some((epoch, slot, generation)) = claims.reservation {
             for part in [epoch, slot, generation] {
-                self.put(&part.to_le_bytes());
+                self.number(part.into());
             }
         }
-        if several {
-            self.put(&claims.multiplier.millionths().to_le_bytes());
+        if parts.has(Parts::SEVERAL) {
+            self.fixed(claims.multiplier.millionths().to_le_bytes());
         }
-        self.put(&claims.cpm.to_le_bytes());
-        self.put(&claims.currency);
-        self.put(&claims.day.0.to_le_bytes());
-        self.put(&[claims.draws.bits()]);
-        self.put(&claims.user.to_le_bytes());
-        self.exposure(&claims.exposure);
+        self.number(claims.cpm as u64);
+        self.fixed(claims.currency);
+        self.number(claims.day.0.into());
+        self.fixed([claims.draws.bits()]);
+        self.people(claims, parts);
         if claims.side == Side::Exchange {
-            self.put(&claims.sale.share_ppm.to_le_bytes());
-            self.put(&[u8::from(claims.sale.allow_private)]);
+            self.fixed(claims.sale.share_ppm.to_le_bytes());
+            self.fixed([u8::from(claims.sale.allow_private)]);
+        }
+        if !parts.has(Parts::OWN_SEAT) {
+            self.text(claims.seat);
         }
         for text in [
             claims.exchange,
-            claims.seat,
             claims.advertiser,
             claims.campaign,
             claims.auction,
@@ -124,33 +206,65 @@ impl<'a> Reader<'a> {
         Some(*bytes)
     }
 
-    fn number(&mut self) -> Option<u32> {
-        self.take().map(u32::from_le_bytes)
+    fn long(&mut self) -> Option<u64> {
+        self.take().map(u64::from_le_bytes)
+    }
+
+    /// The number of the fewest bytes that its first bits need.
+    fn number(&mut self) -> Option<u64> {
+        let mut number = 0;
+        for place in 0..MOST_BYTES as u32 {
+            let [byte] = self.take()?;
+            let bits = u64::from(byte & 0x7f);
+            let moved = bits << (7 * place);
+            if moved >> (7 * place) != bits {
+                return None;
+            }
+            number |= moved;
+            if byte < 0x80 {
+                return Some(number);
+            }
+        }
+        None
+    }
+
+    fn narrow(&mut self) -> Option<u32> {
+        self.number()?.try_into().ok()
     }
 
     fn text(&mut self) -> Option<&'a str> {
-        let length = usize::from(u16::from_le_bytes(self.take()?));
+        let length = usize::try_from(self.number()?).ok()?;
         let (text, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
         std::str::from_utf8(text).ok()
     }
 
-    fn exposure(&mut self) -> Option<Exposure> {
-        let [count] = self.take()?;
+    /// The user, and for whom and against what the impression counts.
+    fn people(&mut self, parts: Parts) -> Option<(u64, Exposure)> {
+        let has = |part| parts.has(part);
+        let user = if has(Parts::USER) { self.long()? } else { 0 };
         let mut exposure = Exposure::default();
-        if count == 0 {
-            return Some(exposure);
+        if !has(Parts::COUNTED) {
+            return (!has(Parts::ANOTHER) && !has(Parts::HOUSEHOLD)).then_some((user, exposure));
         }
-        exposure.user = u64::from_le_bytes(self.take()?);
-        exposure.household = u64::from_le_bytes(self.take()?);
+        exposure.user = if has(Parts::ANOTHER) {
+            self.long()?
+        } else {
+            user
+        };
+        if has(Parts::HOUSEHOLD) {
+            exposure.household = self.long()?;
+        }
+        let [count] = self.take()?;
         for scope in exposure.scopes.get_mut(..usize::from(count))? {
-            *scope = self.number().filter(|scope| *scope != 0)?;
+            let number = u32::from_le_bytes(self.take()?);
+            *scope = Some(number).filter(|scope| *scope != 0)?;
         }
-        Some(exposure)
+        Some((user, exposure))
     }
 
     fn sale(&mut self) -> Option<Sale> {
-        let share_ppm = self.number()?;
+        let share_ppm = u32::from_le_bytes(self.take()?);
         let allow_private = match self.take()? {
             [0] => false,
             [1] => true,
@@ -168,36 +282,54 @@ impl<'a> Reader<'a> {
             [1] => Side::Exchange,
             [_] => return None,
         };
-        let expires_at = self.number()?;
-        let key = self.take()?;
-        let [has] = self.take()?;
-        let reservation = match has & RESERVED {
-            0 => None,
-            _ => Some((self.number()?, self.number()?, self.number()?)),
+        let parts = Parts::read(u16::from_le_bytes(self.take()?))?;
+        let expires_at = u32::from_le_bytes(self.take()?);
+        let own_key = if parts.has(Parts::OWN_KEY) {
+            Some(self.take()?)
+        } else {
+            None
         };
-        let multiplier = match has & SEVERAL {
-            0 => Multiplier::ONE,
-            _ => Multiplier::new(i64::from_le_bytes(self.take()?))?,
+        let reservation = if parts.has(Parts::RESERVED) {
+            Some((self.narrow()?, self.narrow()?, self.narrow()?))
+        } else {
+            None
         };
+        let multiplier = if parts.has(Parts::SEVERAL) {
+            Multiplier::new(i64::from_le_bytes(self.take()?))?
+        } else {
+            Multiplier::ONE
+        };
+        let cpm = self.number()? as i64;
+        let currency = self.take()?;
+        let day = Day(self.narrow()?);
+        let draws = Draws::from_bits(u8::from_le_bytes(self.take()?))?;
+        let (user, exposure) = self.people(parts)?;
+        let sale = match side {
+            Side::Bidder => Sale::default(),
+            Side::Exchange => self.sale()?,
+        };
+        let seat = if parts.has(Parts::OWN_SEAT) {
+            None
+        } else {
+            Some(self.text()?)
+        };
+        let (exchange, advertiser) = (self.text()?, self.text()?);
         let claims = Claims {
             side,
             expires_at,
-            key,
+            own_key,
             reservation,
             multiplier,
-            cpm: i64::from_le_bytes(self.take()?),
-            currency: self.take()?,
-            day: Day(self.number()?),
-            draws: Draws::from_bits(u8::from_le_bytes(self.take()?))?,
-            user: u64::from_le_bytes(self.take()?),
-            exposure: self.exposure()?,
-            sale: match side {
-                Side::Bidder => Sale::default(),
-                Side::Exchange => self.sale()?,
-            },
-            exchange: self.text()?,
-            seat: self.text()?,
-            advertiser: self.text()?,
+            cpm,
+            currency,
+            day,
+            draws,
+            user,
+            exposure,
+            sale,
+            exchange,
+            seat: seat.unwrap_or(advertiser),
+            advertiser,
             campaign: self.text()?,
             auction: self.text()?,
             imp: self.text()?,
