@@ -101,6 +101,7 @@ fn claims(line_item: &str, number: u64) -> Claims<'_> {
         draws: Draws {
             line_item: true,
             day: true,
+            month: false,
             campaign: true,
             advertiser: false,
         },

@@ -23,8 +23,8 @@ use control::compile::{Crediting, compile};
 use exchange::Market;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use ledger::store::{SqliteStore, Store};
-use ledger::{BudgetKey, Day, RateTable};
+use ledger::store::{SqliteStore, Store, StoreError};
+use ledger::{Day, Micros, RateTable};
 use metrics::gauge;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -75,6 +75,7 @@ impl Publisher {
             crediting: Arc::default(),
             zones: Vec::new(),
             campaigns: Vec::new(),
+            flexible: HashMap::new(),
         };
         Self {
             node,
@@ -248,6 +249,7 @@ impl Publisher {
         // Last, so that what does not compile leaves the budgets that are in use leased.
         let employed = self.leases.employ(&self.node.writer, compiled.budgets);
         employed.context("the ledger has ended")??;
+        let flexible = self.flexible(now, &compiled.zones, &campaigns, compiled.flexible)?;
         self.state = State {
             purse: self.state.purse.clone(),
             rates,
@@ -258,9 +260,40 @@ impl Publisher {
             crediting: Arc::new(compiled.crediting),
             zones: compiled.zones,
             campaigns,
+            flexible,
         };
         self.next_change = compiled.next_change;
         Ok(())
+    }
+
+    /// The daily budgets that are so on average, with the days of the month that are over.
+    fn flexible(
+        &self,
+        now: Timestamp,
+        zones: &[TimeZone],
+        campaigns: &[(String, usize)],
+        mut daily: HashMap<String, Micros>,
+    ) -> Result<HashMap<String, (Micros, u32)>> {
+        if daily.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let mut wanted = Vec::with_capacity(daily.len());
+        for (campaign, advertiser) in campaigns {
+            if let Some(daily) = daily.remove(campaign) {
+                let today = civil(&zones[*advertiser], now).context("no such day")?;
+                let day = Day(u32::try_from(today.day_number).unwrap_or_default());
+                wanted.push((campaign.clone(), daily, day));
+            }
+        }
+        let counted = self.node.writer.call(move |store| {
+            let counted = wanted.into_iter().map(|(campaign, daily, day)| {
+                let before = store.days_before(&campaign, day)?;
+                Ok((campaign, (daily, before)))
+            });
+            counted.collect()
+        });
+        let counted: Result<_, StoreError> = counted.context("the ledger has ended")?;
+        Ok(counted?)
     }
 
     /// Looks for a new generation of the audience and says whether there is one.
@@ -346,16 +379,10 @@ impl Publisher {
             .iter()
             .map(|(campaign, advertiser)| {
                 let day = Day(u32::try_from(days[*advertiser].day_number).unwrap_or_default());
-                let key = BudgetKey::CampaignDay(campaign, day).to_string();
-                let today = self.leases.state(&key);
-                let total = self
-                    .leases
-                    .state(&BudgetKey::Campaign(campaign).to_string());
-                CampaignDay {
-                    budget: today.map(|state| state.limit),
-                    spent: today.map(|state| state.spent).unwrap_or_default(),
-                    total: total.map(|state| (state.limit, state.spent)),
-                }
+                let flexible = self.state.flexible.get(campaign).copied();
+                CampaignDay::of(campaign, day, flexible, |key| {
+                    self.leases.state(&key.to_string())
+                })
             })
             .collect();
         let tick = Tick {
@@ -412,6 +439,9 @@ struct State {
     zones: Vec<TimeZone>,
     /// Campaigns in the catalog's order, with the place of their advertiser.
     campaigns: Vec<(String, usize)>,
+    /// By campaign with a flexible daily budget, what an average day may spend, and how many days
+    /// of this month were before today.
+    flexible: HashMap<String, (Micros, u32)>,
 }
 
 fn leases(settings: &Settings, purse: &Purse) -> Leases {

@@ -136,6 +136,7 @@ fn plan(catalog: &Catalog, book: &Book) -> Plan {
             budget: Some(budget),
             spent: Micros(budget.0 / 2),
             total: None,
+            flex: None,
         };
         catalog.campaigns().len()
     ];
@@ -236,6 +237,7 @@ fn input(line_items: usize, book: &Book, random: &mut Random) -> Input {
             draws: Draws {
                 line_item: true,
                 day: true,
+                month: false,
                 campaign: true,
                 advertiser: true,
             },

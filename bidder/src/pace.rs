@@ -274,10 +274,14 @@ impl Pacer {
         (start_ms, end_ms): (i64, i64),
         flight_end_ms: i64,
     ) -> Option<(Micros, Micros)> {
+        let budget = today.budget.map(|most| match &today.flex {
+            Some(flex) => flex.aim(most, today.spent),
+            None => most,
+        });
         let Some((limit, spent)) = today.total else {
-            return today.budget.map(|budget| (budget, today.spent));
+            return budget.map(|budget| (budget, today.spent));
         };
-        if let Some(budget) = today.budget {
+        if let Some(budget) = budget {
             let left = (limit.0 - spent.0).max(0);
             return Some((Micros(budget.0.min(today.spent.0 + left)), today.spent));
         }

@@ -14,7 +14,7 @@ use crate::store::Record;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use ledger::store::Budget;
-use ledger::{BudgetSlot, Currency, Windows};
+use ledger::{BudgetSlot, Currency, Micros, Windows};
 use std::collections::HashMap;
 
 /// An external exchange that calls the bidder.
@@ -65,6 +65,8 @@ pub struct Compiled {
     pub exchange: exchange::catalog::Catalog,
     /// Every budget that a line item draws on, each once.
     pub budgets: Vec<Budget>,
+    /// The daily budgets that are so on average, by campaign.
+    pub flexible: HashMap<String, Micros>,
     /// Line items that do not serve, by id, with the reasons. Those that only wait for their
     /// campaign's start are in the catalog all the same.
     pub not_serving: Vec<(String, Vec<Reason>)>,

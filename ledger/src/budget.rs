@@ -12,14 +12,35 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Day(pub u32);
 
+impl Day {
+    /// The date; `None` beyond the year 9999.
+    fn date(self) -> Option<Date> {
+        let since = Span::new().try_days(self.0);
+        let date = since.and_then(|days| Date::constant(1970, 1, 1).checked_add(days));
+        date.ok()
+    }
+}
+
 impl fmt::Display for Day {
     /// As `2026-11-24`; a day beyond the year 9999 as its number.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let since = Span::new().try_days(self.0);
-        let date = since.and_then(|days| Date::constant(1970, 1, 1).checked_add(days));
-        match date {
-            Ok(date) => write!(f, "{date}"),
-            Err(_) => write!(f, "{}", self.0),
+        match self.date() {
+            Some(date) => write!(f, "{date}"),
+            None => write!(f, "{}", self.0),
+        }
+    }
+}
+
+/// The month of a day of the same calendar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MonthOf(pub Day);
+
+impl fmt::Display for MonthOf {
+    /// As `2026-11`; a month beyond the year 9999 as the number of the day.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.date() {
+            Some(date) => write!(f, "{:04}-{:02}", date.year(), date.month()),
+            None => write!(f, "{}", self.0.0),
         }
     }
 }
@@ -31,6 +52,8 @@ pub enum BudgetKey<'a> {
     LineItem(&'a str),
     /// What a campaign may spend on a day of its advertiser.
     CampaignDay(&'a str, Day),
+    /// What a campaign may spend in the month of a day of its advertiser.
+    CampaignMonth(&'a str, MonthOf),
     /// All that a campaign may spend.
     Campaign(&'a str),
     /// All that an advertiser may spend.
@@ -42,6 +65,7 @@ impl fmt::Display for BudgetKey<'_> {
         match self {
             Self::LineItem(id) => write!(f, "line_item:{id}"),
             Self::CampaignDay(id, day) => write!(f, "campaign:{id}:day:{day}"),
+            Self::CampaignMonth(id, month) => write!(f, "campaign:{id}:month:{month}"),
             Self::Campaign(id) => write!(f, "campaign:{id}"),
             Self::Advertiser(id) => write!(f, "advertiser:{id}"),
         }
@@ -55,6 +79,8 @@ pub struct Draws {
     pub line_item: bool,
     /// The campaign has a daily budget.
     pub day: bool,
+    /// The campaign's daily budget is flexible, and so it has one for the month.
+    pub month: bool,
     /// The campaign has a total budget.
     pub campaign: bool,
     /// The advertiser has a budget.
@@ -72,6 +98,7 @@ impl Draws {
         [
             (self.line_item, BudgetKey::LineItem(line_item)),
             (self.day, BudgetKey::CampaignDay(campaign, day)),
+            (self.month, BudgetKey::CampaignMonth(campaign, MonthOf(day))),
             (self.campaign, BudgetKey::Campaign(campaign)),
             (self.advertiser, BudgetKey::Advertiser(advertiser)),
         ]
@@ -81,27 +108,35 @@ impl Draws {
 
     /// How many budgets these are.
     pub fn count(self) -> usize {
-        let flags = [self.line_item, self.day, self.campaign, self.advertiser];
+        let flags = [
+            self.line_item,
+            self.day,
+            self.month,
+            self.campaign,
+            self.advertiser,
+        ];
         flags.into_iter().filter(|flag| *flag).count()
     }
 
-    /// The flags as the bits of a token, the narrowest budget lowest.
+    /// The flags as the bits of a token, in the order in which they came to be.
     pub(crate) fn bits(self) -> u8 {
         u8::from(self.line_item)
             | u8::from(self.day) << 1
             | u8::from(self.campaign) << 2
             | u8::from(self.advertiser) << 3
+            | u8::from(self.month) << 4
     }
 
     /// The flags of a token; `None` where a bit is set that this version does not know, since a
     /// budget that is not drawn on would be one that is overspent.
     pub(crate) fn from_bits(bits: u8) -> Option<Self> {
         let set = |bit: u8| bits & (1 << bit) != 0;
-        (bits < 16).then(|| Self {
+        (bits < 32).then(|| Self {
             line_item: set(0),
             day: set(1),
             campaign: set(2),
             advertiser: set(3),
+            month: set(4),
         })
     }
 }
@@ -115,6 +150,7 @@ mod tests {
         let all = Draws {
             line_item: true,
             day: true,
+            month: true,
             campaign: true,
             advertiser: true,
         };
@@ -125,6 +161,7 @@ mod tests {
         let expected = [
             "line_item:li_1",
             "campaign:cmp_1:day:2026-11-24",
+            "campaign:cmp_1:month:2026-11",
             "campaign:cmp_1",
             "advertiser:adv_1",
         ];
@@ -134,8 +171,8 @@ mod tests {
             advertiser: false,
             ..all
         };
-        assert_eq!(keys(some), expected[1..3]);
-        assert_eq!((all.count(), some.count()), (4, 2));
+        assert_eq!(keys(some), expected[1..4]);
+        assert_eq!((all.count(), some.count()), (5, 3));
     }
 
     #[test]
@@ -143,13 +180,15 @@ mod tests {
         assert_eq!(Day(0).to_string(), "1970-01-01");
         assert_eq!(Day(19_782).to_string(), "2024-02-29");
         assert_eq!(Day(u32::MAX).to_string(), "4294967295");
+        assert_eq!(MonthOf(Day(19_782)).to_string(), "2024-02");
+        assert_eq!(MonthOf(Day(u32::MAX)).to_string(), "4294967295");
     }
 
     #[test]
     fn every_set_of_flags_comes_back_and_no_other_bits_do() {
-        for bits in 0..16 {
+        for bits in 0..32 {
             assert_eq!(Draws::from_bits(bits).map(Draws::bits), Some(bits));
         }
-        assert_eq!(Draws::from_bits(16), None);
+        assert_eq!(Draws::from_bits(32), None);
     }
 }

@@ -14,8 +14,8 @@ const CHUNKS: usize = 4096;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BudgetSlot(pub u32);
 
-/// The budgets that one bid draws on, all or none: line item, campaign in total, campaign of the
-/// day, advertiser.
+/// The budgets that one bid draws on, all or none: line item, campaign of the day, of the month and
+/// in total, advertiser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BudgetPath {
     slots: [BudgetSlot; BudgetPath::MOST],
@@ -24,7 +24,7 @@ pub struct BudgetPath {
 
 impl BudgetPath {
     /// The most budgets of one path.
-    pub const MOST: usize = 4;
+    pub const MOST: usize = 5;
 
     /// A path over the given budgets.
     ///
@@ -33,7 +33,7 @@ impl BudgetPath {
     pub fn new(slots: &[BudgetSlot]) -> Self {
         assert!(
             slots.len() <= Self::MOST,
-            "a bid draws on at most four budgets"
+            "a bid draws on at most five budgets"
         );
         let mut path = Self {
             slots: [BudgetSlot(0); Self::MOST],

@@ -28,7 +28,7 @@ pub mod token;
 pub mod writer;
 
 pub use auction::{AuctionLog, AuctionRecord, BidRecord};
-pub use budget::{BudgetKey, Day, Draws};
+pub use budget::{BudgetKey, Day, Draws, MonthOf};
 pub use carry::Carry;
 pub use conversion::{Conversion, Converted, Credit, Windows};
 pub use currency::{Currency, RateTable};

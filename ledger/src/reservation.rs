@@ -2,7 +2,7 @@
 //!
 //! A fixed table of atomics. Opening one probes a few places from a moving cursor; each state
 //! change is one compare-and-swap on the slot's tag, so of a billing notice, a loss notice and
-//! the sweeper exactly one ends a reservation. Memory: 40 bytes a slot, all allocated at start.
+//! the sweeper exactly one ends a reservation. Memory: 48 bytes a slot, all allocated at start.
 
 use crate::lease::{Book, BudgetPath, BudgetSlot};
 use crate::money::Micros;

@@ -2,6 +2,7 @@
 
 mod sqlite;
 
+use crate::budget::Day;
 use crate::conversion::{Conversion, Credit};
 use crate::currency::Currency;
 use crate::event::{Event, Outcome};
@@ -281,6 +282,12 @@ pub trait Store {
     /// # Errors
     /// [`StoreError`].
     fn changed(&mut self) -> Result<Vec<(String, BudgetState)>, StoreError>;
+
+    /// On how many days of its month, before `day`, a campaign had a budget of the day.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn days_before(&self, campaign: &str, day: Day) -> Result<u32, StoreError>;
 
     /// A budget's state.
     ///

@@ -6,7 +6,7 @@
 
 use ledger::event::Kind;
 use ledger::store::{BudgetState, Funding};
-use ledger::{Carry, Event, Micros, Outcome, invariant};
+use ledger::{BudgetKey, Carry, Day, Event, Micros, MonthOf, Outcome, invariant};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Budgets, carried remainders and the events that are known.
@@ -42,6 +42,17 @@ impl Books {
 
     /// Makes a budget known.
     pub fn set_budget(&mut self, key: &str, limit: Micros) {
+        if let Some((campaign, month)) = key.rsplit_once(":month:")
+            && !self.budgets.contains_key(key)
+        {
+            // A month begins with what its days have spent.
+            let days = format!("{campaign}:day:{month}-");
+            let of_month = self.budgets.range(days.clone()..);
+            let of_month = of_month.take_while(|(name, _)| name.starts_with(&days));
+            let spent = of_month.map(|(_, account)| account.state.spent.0).sum();
+            let account = self.budgets.entry(key.to_owned()).or_default();
+            account.state.spent = Micros(spent);
+        }
         let account = self.budgets.entry(key.to_owned()).or_default();
         let state = &mut account.state;
         if state.limit != limit || state.allowed.0 == 0 {
@@ -49,6 +60,13 @@ impl Books {
             let committed = state.spent.0 + state.leased.0 + state.frozen.0;
             state.allowed = Micros(limit.0.max(committed));
         }
+    }
+
+    /// On how many days of its month, before `day`, a campaign had a budget of the day.
+    pub fn days_before(&self, campaign: &str, day: Day) -> u32 {
+        let first = format!("campaign:{campaign}:day:{}-", MonthOf(day));
+        let today = BudgetKey::CampaignDay(campaign, day).to_string();
+        self.budgets.range(first..today).count() as u32
     }
 
     /// The state of a budget.

@@ -16,7 +16,7 @@ use jiff::tz::TimeZone;
 use ledger::lease::adjustment;
 use ledger::store::Budget;
 use ledger::token::Signer;
-use ledger::{Book, BudgetKey, BudgetSlot, Day, Micros, Reservations};
+use ledger::{Book, BudgetSlot, Day, Micros, Reservations};
 use std::collections::{HashMap, HashSet};
 
 /// Bids that may be open at once.
@@ -81,6 +81,8 @@ struct State {
     zones: Vec<TimeZone>,
     /// Campaigns in the catalog's order, with the place of their advertiser.
     campaigns: Vec<(String, usize)>,
+    /// Daily budgets that are so on average, by campaign.
+    flexible: HashMap<String, Micros>,
     places: HashMap<String, u32>,
 }
 
@@ -123,6 +125,7 @@ impl Node {
                 catalog,
                 zones: Vec::new(),
                 campaigns: Vec::new(),
+                flexible: HashMap::new(),
                 places: HashMap::new(),
             },
             scratch: DecisionScratch::default(),
@@ -237,6 +240,7 @@ impl Node {
             catalog,
             zones: compiled.zones,
             campaigns,
+            flexible: compiled.flexible,
         };
         let next = compiled.next_change;
         self.next_change_ms = next.map_or(i64::MAX, Timestamp::as_millisecond);
@@ -285,14 +289,13 @@ impl Node {
             .campaigns
             .iter()
             .map(|(campaign, advertiser)| {
-                let state = |key: BudgetKey<'_>| self.books.budget(&key.to_string());
-                let today = state(BudgetKey::CampaignDay(campaign, days[*advertiser]));
-                let total = state(BudgetKey::Campaign(campaign));
-                CampaignDay {
-                    budget: today.map(|state| state.limit),
-                    spent: today.map_or(Micros(0), |state| state.spent),
-                    total: total.map(|state| (state.limit, state.spent)),
-                }
+                let flexible = self.state.flexible.get(campaign).map(|daily| {
+                    let before = self.books.days_before(campaign, days[*advertiser]);
+                    (*daily, before)
+                });
+                CampaignDay::of(campaign, days[*advertiser], flexible, |key| {
+                    self.books.budget(&key.to_string())
+                })
             })
             .collect();
         let tick = Tick {

@@ -10,6 +10,7 @@
 
 mod audience;
 mod bad_input;
+mod budgets;
 mod client;
 mod conversions;
 mod corpus;

@@ -401,8 +401,23 @@ fn a_total_without_a_daily_budget_is_spread_over_the_flight() {
         budget: Some(Micros(100)),
         spent: Micros(30),
         total: Some((Micros(1_000), Micros(950))),
+        flex: None,
     };
     assert_eq!(ask(&both, 1, ten_days), Some((Micros(80), Micros(30))));
+    // A flexible one is due what the days before have left, within the same.
+    let mut flexible = CampaignDay {
+        budget: Some(Micros(200)),
+        flex: Some(crate::plan::Flex {
+            daily: Micros(100),
+            days_before: 1,
+            month: (Micros(3_040), Micros(90)),
+        }),
+        total: Some((Micros(1_000), Micros(500))),
+        ..both
+    };
+    assert_eq!(ask(&flexible, 1, ten_days), Some((Micros(140), Micros(30))));
+    flexible.total = Some((Micros(1_000), Micros(950)));
+    assert_eq!(ask(&flexible, 1, ten_days), Some((Micros(80), Micros(30))));
     assert_eq!(ask(&CampaignDay::default(), 1, ten_days), None);
 }
 

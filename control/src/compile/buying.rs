@@ -135,6 +135,9 @@ fn add(id: &str, resource: &Resource, wanted: &HashSet<(Kind, &str)>, compiled: 
             });
         }
         Resource::Campaign(campaign) if wanted.contains(&(Kind::Campaign, id)) => {
+            if let (Some(daily), Some(_)) = (campaign.budget.daily, &campaign.budget.flex) {
+                compiled.flexible.insert(id.to_owned(), daily.0);
+            }
             compiled.bidder.campaigns.push(bid::Campaign {
                 id: id.to_owned(),
                 advertiser: campaign.advertiser.0.clone(),
@@ -178,18 +181,27 @@ fn budgets(
     let today = civil(&zone(advertiser), now).map_or(0, |today| today.day_number);
     let day = Day(u32::try_from(today).unwrap_or_default());
     let own = line_item.budget.as_ref().map(|own| own.total.0);
-    let daily = campaign.budget.daily.map(|daily| daily.0);
+    let (daily, monthly) = match (campaign.budget.daily, &campaign.budget.flex) {
+        (Some(daily), Some(flex)) => {
+            let (most, month) = flex.limits(daily.0);
+            (Some(most), Some(month))
+        }
+        (daily, _) => (daily.map(|daily| daily.0), None),
+    };
     let total = campaign.budget.total.0;
     let all = advertiser.budget.as_ref().map(|all| all.total.0);
     let draws = Draws {
         line_item: own.is_some(),
         day: daily.is_some(),
+        month: monthly.is_some(),
         campaign: true,
         advertiser: all.is_some(),
     };
     let campaign = (&*line_item.campaign.0, &*campaign.advertiser.0);
     let keys = draws.keys(id, (campaign.0, day), campaign.1);
-    let limits = [own, daily, Some(total), all].into_iter().flatten();
+    let limits = [own, daily, monthly, Some(total), all]
+        .into_iter()
+        .flatten();
     let budgets = keys.zip(limits).map(|(key, limit)| Budget {
         key: key.to_string(),
         currency: advertiser.currency.0,

@@ -171,6 +171,27 @@ fn a_line_item_becomes_what_the_bidder_reads() {
 }
 
 #[test]
+fn a_flexible_day_has_budgets_of_its_own_and_of_its_month() {
+    let documents = DOCUMENTS.replace(
+        r#"daily = "100" }"#,
+        r#"daily = "100", flex = { daily = 1.5, period = "20.25" } }"#,
+    );
+    let compiled = compiled(&documents, "2026-11-23T12:00:00Z");
+    let first = &compiled.bidder.line_items[0];
+    assert!(first.draws.day && first.draws.month);
+    let limits = compiled.budgets.iter();
+    let limits: Vec<_> = limits.map(|one| (&*one.key, one.limit.0)).collect();
+    assert_eq!(
+        limits[1..3],
+        [
+            ("campaign:cmp_a:day:2026-11-23", 150_000_000),
+            ("campaign:cmp_a:month:2026-11", 2_025_000_000),
+        ]
+    );
+    assert_eq!(compiled.flexible["cmp_a"].0, 100_000_000);
+}
+
+#[test]
 fn the_exchange_gets_sellers_floors_and_buyers() {
     let sold = compiled(DOCUMENTS, "2026-11-23T12:00:00Z");
     let publisher = &sold.exchange.publishers[0];

@@ -171,6 +171,31 @@ fn each_fault_has_its_pointer() {
 }
 
 #[test]
+fn a_flexible_day_stays_within_reason() {
+    let (_, mut body) = smallest()
+        .into_iter()
+        .find(|(kind, _)| *kind == Kind::Campaign)
+        .unwrap();
+    for (flex, expected) in [
+        (json!({}), vec![]),
+        (json!({"daily": "1", "period": 31}), vec![]),
+        (json!({"daily": 0.9}), vec!["/budget/flex/daily"]),
+        (json!({"daily": 10.1}), vec!["/budget/flex/daily"]),
+        (json!({"period": 32}), vec!["/budget/flex/period"]),
+        (
+            json!({"daily": 3, "period": 2}),
+            vec!["/budget/flex/period"],
+        ),
+        (json!({"weekly": 2}), vec!["/budget/flex/weekly"]),
+    ] {
+        body["budget"] = json!({"total": "1000", "daily": "100", "flex": flex});
+        assert_eq!(pointers(Kind::Campaign, &body), expected, "{flex}");
+    }
+    body["budget"] = json!({"total": "1000", "flex": {}});
+    assert_eq!(pointers(Kind::Campaign, &body), ["/budget/flex"]);
+}
+
+#[test]
 fn several_faults_are_told_together() {
     let body = json!({"campaign":"cmp_a","nam":"x","bid":{"max_cpm":0},"creatives":["a b"],
         "targeting":{"hours":[{"from":25,"to":3}]}});

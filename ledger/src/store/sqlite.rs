@@ -20,6 +20,7 @@ mod shown;
 
 use self::checkpoint::Checkpointer;
 use super::{Budget, BudgetState, Funding, Store, StoreError};
+use crate::budget::{BudgetKey, Day, MonthOf};
 use crate::conversion::{Conversion, Credit};
 use crate::currency::Currency;
 use crate::event::{Event, Outcome};
@@ -302,6 +303,17 @@ impl Store for SqliteStore {
         Ok(states)
     }
 
+    fn days_before(&self, campaign: &str, day: Day) -> Result<u32, StoreError> {
+        let month = BudgetKey::CampaignMonth(campaign, MonthOf(day)).to_string();
+        let first = days_of(&month).unwrap_or(month);
+        let today = BudgetKey::CampaignDay(campaign, day).to_string();
+        let days = self
+            .connection
+            .prepare_cached("SELECT count(*) FROM budget WHERE name >= ?1 AND name < ?2")?
+            .query_row(params![first, today], |row| row.get(0))?;
+        Ok(days)
+    }
+
     fn budget(&self, key: &str) -> Result<Option<BudgetState>, StoreError> {
         Ok(budget_state(&self.connection, key)?.map(|(_, state)| state))
     }
@@ -331,15 +343,31 @@ fn set_budget(change: &Transaction<'_>, budget: &Budget) -> Result<(), StoreErro
         let key = budget.key.clone();
         return Err(StoreError::OtherCurrency { key, known });
     }
+    // A month that becomes a budget of its own begins with what its days have spent.
+    let spent: i64 = match days_of(&budget.key) {
+        Some(days) => change
+            .prepare_cached(
+                "SELECT coalesce(sum(spent), 0) FROM budget WHERE name > ?1 AND name < ?1 || '~'",
+            )?
+            .query_row([&days], |row| row.get(0))?,
+        None => 0,
+    };
     change
         .prepare_cached(
-            "INSERT INTO budget (name, currency, bound, allowed) VALUES (?1, ?2, ?3, max(?3, 0))
+            "INSERT INTO budget (name, currency, bound, spent, allowed)
+             VALUES (?1, ?2, ?3, ?4, max(?3, ?4, 0))
              ON CONFLICT (name) DO UPDATE SET bound = excluded.bound,
-                 allowed = max(excluded.bound, spent + leased + frozen)
+                 allowed = max(excluded.bound, budget.spent + leased + frozen)
              WHERE bound <> excluded.bound",
         )?
-        .execute(params![budget.key, currency.code(), budget.limit.0])?;
+        .execute(params![budget.key, currency.code(), budget.limit.0, spent])?;
     Ok(())
+}
+
+/// What the keys of the days begin with that belong to the budget of a month.
+fn days_of(key: &str) -> Option<String> {
+    let (campaign, month) = key.rsplit_once(":month:")?;
+    Some(format!("{campaign}:day:{month}-"))
 }
 
 fn lease(change: &Transaction<'_>, key: &str, micros: i64) -> Result<i64, StoreError> {

@@ -375,3 +375,42 @@ fn a_budget_named_twice_pays_once() {
     assert_eq!(store.apply(&[twice], &mut late).unwrap(), [charged]);
     assert_eq!(state(&store).spent, Micros(2_000));
 }
+
+#[test]
+fn a_month_begins_with_what_its_days_have_spent() {
+    let file = File::new("month-of-days");
+    let mut store = file.open(0);
+    let named = |key: &str, limit| Budget {
+        key: key.to_owned(),
+        ..budget(limit)
+    };
+    let days = [
+        "campaign:c:day:2026-10-31",
+        "campaign:c:day:2026-11-01",
+        "campaign:c:day:2026-11-05",
+        "campaign:c-2:day:2026-11-05",
+        "campaign:c:day:2026-12-01",
+    ];
+    for (number, key) in (1..).zip(days) {
+        store.set_budgets(&[named(key, 1_000_000)]).unwrap();
+        let spent = Event {
+            budgets: vec![key.to_owned()],
+            ..bill(number, i64::from(number) * 1_000_000)
+        };
+        store.apply(&[spent], &mut late).unwrap();
+    }
+    let month = "campaign:c:month:2026-11";
+    let spent = |store: &SqliteStore| store.budget(month).unwrap().unwrap().spent;
+    store.set_budgets(&[named(month, 9_000)]).unwrap();
+    assert_eq!(spent(&store), Micros(2_000 + 3_000));
+    // Another limit counts nothing again.
+    store.set_budgets(&[named(month, 8_000)]).unwrap();
+    let state = store.budget(month).unwrap().unwrap();
+    assert_eq!((state.spent, state.limit), (Micros(5_000), Micros(8_000)));
+    assert!(within_budget(&state));
+    // The fifth of November is day 20762.
+    for (day, before) in [(20_762, 1), (20_763, 2), (20_758, 0), (20_788, 0)] {
+        let day = ledger::Day(day);
+        assert_eq!(store.days_before("c", day).unwrap(), before, "{day}");
+    }
+}

@@ -140,3 +140,27 @@ proptest! {
         std::fs::remove_dir_all(&folder).unwrap();
     }
 }
+
+#[test]
+fn a_month_begins_with_what_its_days_have_spent() {
+    let mut books = Books::default();
+    let days = ["2026-10-31", "2026-11-01", "2026-11-05", "2026-12-01"];
+    for (bid, day) in (1..).zip(days) {
+        let key = format!("campaign:c:day:{day}");
+        books.set_budget(&key, Micros(1_000_000));
+        let event = Event {
+            budgets: vec![key],
+            bid: Cpm(9_000_000),
+            ..bill(bid, i64::from(bid) * 1_000_000, 0)
+        };
+        books.apply(&event, |_, _| Funding::Late);
+    }
+    let month = "campaign:c:month:2026-11";
+    books.set_budget(month, Micros(9_000));
+    let spent = books.budget(month).unwrap().spent;
+    assert_eq!(spent, Micros(2_000 + 3_000));
+    // The fifth of November is day 20762.
+    for (day, before) in [(20_762, 1), (20_763, 2), (20_758, 0), (20_788, 0)] {
+        assert_eq!(books.days_before("c", Day(day)), before, "{day}");
+    }
+}

@@ -1,0 +1,45 @@
+//! What a running node bids within budgets that are changed under it.
+
+use crate::client::Client;
+use crate::node::{Node, SMALL, banner_request};
+use std::time::{Duration, Instant};
+
+/// Asks until nothing is bid for a second, and says how often something was.
+fn bids_until_dry(node: &Node, round: &str) -> usize {
+    let mut client = Client::new(node.data);
+    let (mut bids, mut asked) = (0, 0);
+    let mut last = Instant::now();
+    while last.elapsed() < Duration::from_secs(1) {
+        asked += 1;
+        let body = banner_request(&format!("{round}-{asked}")).to_string();
+        let answer = client.post("/openrtb2/bid/demo", body.as_bytes());
+        if answer.status == 200 {
+            bids += 1;
+            last = Instant::now();
+        } else {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+    bids
+}
+
+#[test]
+fn a_flexible_day_takes_more_and_no_more_than_it_may() {
+    // A bid holds a little over 0.002, so a day takes five.
+    let resources = SMALL.replace("daily = \"100\"", "daily = \"0.0101\"");
+    let node = Node::start(&resources, "");
+    assert_eq!(bids_until_dry(&node, "hard"), 5);
+    let patch = |flex: &str| {
+        let body = format!(r#"{{"budget": {{"flex": {flex}}}}}"#);
+        node.api("PATCH", "/v1/campaigns/cmp_it", &body)
+    };
+    let refused = patch(r#"{"daily": 40}"#);
+    assert_eq!(refused.status, 422, "{refused:?}");
+    assert_eq!(refused.json()["faults"][0]["pointer"], "/budget/flex/daily");
+    assert_eq!(patch("{}").status, 200);
+    assert_eq!(bids_until_dry(&node, "twice"), 5, "two daily budgets");
+    assert_eq!(patch(r#"{"daily": 2.4, "period": 2.4}"#).status, 200);
+    assert_eq!(bids_until_dry(&node, "more"), 2, "twelve in all");
+    assert_eq!(patch("null").status, 200);
+    assert_eq!(bids_until_dry(&node, "hard again"), 0);
+}
