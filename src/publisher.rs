@@ -10,6 +10,7 @@ use crate::clock;
 use crate::config::Settings;
 use crate::leases::Leases;
 use crate::node::{self, Node};
+use crate::pacers;
 use crate::purse::Purse;
 use crate::rates::Rates;
 use crate::shutdown::Shutdown;
@@ -40,6 +41,8 @@ const TELL_AGAIN: Duration = Duration::from_mins(1);
 const RATES_POLL: Duration = Duration::from_secs(5);
 /// How often it is looked at whether exchanges wait for our answers.
 const THROTTLE: Duration = Duration::from_secs(2);
+/// How often the pacers are saved.
+const SAVE: Duration = Duration::from_mins(1);
 /// Places of the reservation table that one tick looks at.
 const SWEEP: usize = 65_536;
 
@@ -53,6 +56,7 @@ pub struct Publisher {
     rates_due: Timestamp,
     throttle_due: Timestamp,
     pacers: Pacers,
+    save_due: Instant,
     state: State,
     generation: Option<u64>,
     floors_generation: u64,
@@ -86,6 +90,7 @@ impl Publisher {
             rates_due: Timestamp::UNIX_EPOCH,
             throttle_due: Timestamp::UNIX_EPOCH,
             pacers: Pacers::default(),
+            save_due: clock::now() + SAVE,
             state,
             generation: None,
             floors_generation: 0,
@@ -103,6 +108,10 @@ impl Publisher {
         report: impl Fn(&anyhow::Error),
     ) {
         let mut told = Told::default();
+        self.pacers = pacers::restore(&self.node.settings.storage).unwrap_or_else(|error| {
+            report(&error);
+            Pacers::default()
+        });
         while !shutdown.begun() {
             if let Err(error) = self.turn(&report)
                 && told.is_news(&error, clock::now())
@@ -113,6 +122,9 @@ impl Publisher {
                 Ok(()) | Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => std::thread::sleep(TICK),
             }
+        }
+        if let Err(error) = pacers::save(&self.node.settings.storage, &self.pacers) {
+            report(&error);
         }
         let now_s = i64::from(clock::unix_s());
         let surrendered = self.leases.surrender(&self.node.writer, now_s);
@@ -156,6 +168,11 @@ impl Publisher {
         purse.reservations.sweep(&purse.book, now_s, SWEEP);
         // A generation is freed here, by its last owner, once every request has moved on.
         self.retired.retain(|old| Arc::strong_count(old) > 1);
+        if self.save_due <= clock::now() {
+            self.save_due = clock::now() + SAVE;
+            let saved = pacers::save(&self.node.settings.storage, &self.pacers);
+            compiled = compiled.and(saved);
+        }
         // What is published stays in use, with fresh leases and pacing, and the fault is told.
         compiled
     }

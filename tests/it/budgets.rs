@@ -2,14 +2,20 @@
 
 use crate::client::Client;
 use crate::node::{Node, SMALL, banner_request};
+use serde_json::{Value, json};
+use std::fs;
 use std::time::{Duration, Instant};
 
 /// Asks until nothing is bid for a second, and says how often something was.
 fn bids_until_dry(node: &Node, round: &str) -> usize {
+    bids_of(node, round, usize::MAX)
+}
+
+fn bids_of(node: &Node, round: &str, most: usize) -> usize {
     let mut client = Client::new(node.data);
     let (mut bids, mut asked) = (0, 0);
     let mut last = Instant::now();
-    while last.elapsed() < Duration::from_secs(1) {
+    while bids < most && last.elapsed() < Duration::from_secs(1) {
         asked += 1;
         let body = banner_request(&format!("{round}-{asked}")).to_string();
         let answer = client.post("/openrtb2/bid/demo", body.as_bytes());
@@ -42,4 +48,28 @@ fn a_flexible_day_takes_more_and_no_more_than_it_may() {
     assert_eq!(bids_until_dry(&node, "more"), 2, "twelve in all");
     assert_eq!(patch("null").status, 200);
     assert_eq!(bids_until_dry(&node, "hard again"), 0);
+}
+
+#[test]
+fn pacers_outlive_a_restart_and_a_damaged_file_stops_nobody() {
+    let mut node = Node::start(SMALL, "");
+    let file = node.folder.join("data").join("pacers.json");
+    let saved = || -> Value { serde_json::from_slice(&fs::read(&file).unwrap()).unwrap() };
+    node.terminate();
+    let mut pacers = saved();
+    assert!(pacers["cmp_it"].is_object(), "{pacers}");
+    pacers["cmp_it"]["multiplier"] = json!(0.25);
+    pacers["cmp_gone"] = pacers["cmp_it"].clone();
+    fs::write(&file, pacers.to_string()).unwrap();
+    node.restart();
+    node.terminate();
+    let kept = saved();
+    assert_eq!(kept["cmp_it"]["multiplier"], 0.25);
+    assert_eq!(kept["cmp_gone"], Value::Null);
+    fs::write(&file, "{").unwrap();
+    node.restart();
+    assert_eq!(bids_of(&node, "new", 3), 3);
+    node.terminate();
+    assert!(saved()["cmp_it"].is_object());
+    assert_eq!(fs::read(file.with_extension("json.damaged")).unwrap(), b"{");
 }
