@@ -54,7 +54,7 @@ fn reservations(criterion: &mut Criterion) {
     let mut open = || {
         at = (at + 1) % order.len();
         let path = &paths[order[at]];
-        let opened = table.open(&book, path, PRICE, NOW_S + 900);
+        let opened = table.open(&book, path, (PRICE, Multiplier::ONE), NOW_S + 900);
         opened.expect("the budgets have enough and every bid ends")
     };
     group.bench_function("reserve_release", |bencher| {
@@ -71,13 +71,13 @@ fn reservations(criterion: &mut Criterion) {
         });
     });
     let empty = book.add().expect("the book has room");
-    let [own, day, total, ..] = *paths[0].slots() else {
+    let [own, day, total, ..] = *paths[0].money() else {
         unreachable!("a path of four budgets");
     };
     let poor = BudgetPath::new(&[own, day, total, empty]);
     group.bench_function("reserve_refused", |bencher| {
         bencher.iter(|| {
-            let refused = table.open(&book, &poor, PRICE, NOW_S + 900);
+            let refused = table.open(&book, &poor, (PRICE, Multiplier::ONE), NOW_S + 900);
             assert!(refused.is_err(), "an empty budget bids");
         });
     });
@@ -101,9 +101,10 @@ fn claims(line_item: &str, number: u64) -> Claims<'_> {
         draws: Draws {
             line_item: true,
             day: true,
-            month: false,
+
             campaign: true,
             advertiser: false,
+            ..Draws::default()
         },
         user: 0x1234_5678_9abc_def0,
         exposure: Exposure {

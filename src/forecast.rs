@@ -107,6 +107,7 @@ impl<'n> World<'n> {
             now_ms,
             advertisers: &clocks,
             campaigns: &campaigns,
+            goals: &[],
         };
         let (book, mut pacers) = (&self.draft.book, Pacers::default());
         Ok(Plan::next(&self.catalog, book, &mut pacers, tick))

@@ -9,9 +9,12 @@
 use ledger::lease::adjustment;
 use ledger::store::{Budget, BudgetState, StoreError};
 use ledger::writer::Writer;
-use ledger::{Book, BudgetSlot};
+use ledger::{Book, BudgetSlot, Unit};
 use std::collections::HashMap;
 use std::sync::Arc;
+
+/// The least slice of a goal: a hundred impressions.
+const GOAL_SLICE: i64 = 100_000_000;
 
 /// The budgets that this node knows, by key.
 pub struct Leases {
@@ -109,7 +112,7 @@ impl Leases {
             .known
             .iter()
             .filter_map(|(key, known)| {
-                let change = self.change(known);
+                let change = self.change(key, known);
                 (change != 0).then(|| (key.clone(), known.slot, change))
             })
             .collect();
@@ -162,12 +165,18 @@ impl Leases {
     }
 
     /// What to ask for, or, below zero, what has just been taken from the book to be given back.
-    fn change(&self, known: &Known) -> i64 {
+    fn change(&self, key: &str, known: &Known) -> i64 {
         let available = self.book.available(known.slot);
+        let least = match Unit::of(key) {
+            Unit::Money => self.min_slice,
+            Unit::Impressions => GOAL_SLICE,
+            // Nothing holds clicks.
+            Unit::Clicks => return 0,
+        };
         let wanted = match &known.state {
             Some(state) if known.used => {
                 let remaining = state.remaining().0;
-                adjustment(remaining, available, self.min_slice, self.share_percent)
+                adjustment(remaining, available, least, self.share_percent)
             }
             Some(_) | None => -available,
         };
@@ -183,7 +192,7 @@ impl Leases {
 mod tests {
     use super::*;
     use ledger::store::SqliteStore;
-    use ledger::{BudgetPath, Currency, Micros, Reservations};
+    use ledger::{Amount, BudgetPath, Currency, Micros, Reservations};
     use std::time::Duration;
 
     struct Fixture {
@@ -262,10 +271,13 @@ mod tests {
         // Still above half: nothing moves. Below it: up to a quarter of what is left.
         fixture
             .book
-            .reserve(&BudgetPath::new(&[slot]), 100)
+            .reserve(&BudgetPath::new(&[slot]), Amount::money(100))
             .unwrap();
         assert_eq!(fixture.balance(&used).leased, Micros(250));
-        fixture.book.reserve(&BudgetPath::new(&[slot]), 60).unwrap();
+        fixture
+            .book
+            .reserve(&BudgetPath::new(&[slot]), Amount::money(60))
+            .unwrap();
         let state = fixture.balance(&used);
         assert_eq!(fixture.book.available(slot), (750 + 90) / 4);
         assert_eq!(state.leased.0, fixture.book.available(slot) + 160);
@@ -323,7 +335,10 @@ mod tests {
         let mut fixture = Fixture::new("surrender");
         let slot = fixture.leases.slot("b").unwrap();
         fixture.balance(&[budget(1_000)]);
-        fixture.book.reserve(&BudgetPath::new(&[slot]), 30).unwrap();
+        fixture
+            .book
+            .reserve(&BudgetPath::new(&[slot]), Amount::money(30))
+            .unwrap();
         let surrendered = fixture.leases.surrender(&fixture.writer, 0);
         surrendered.unwrap().unwrap();
         let mut next = Fixture::open(fixture.folder.clone(), 10);

@@ -17,7 +17,7 @@ use crate::shutdown::Shutdown;
 use crate::snapshot::Snapshot;
 use anyhow::{Context, Result, anyhow, ensure};
 use bidder::notice::price::Form;
-use bidder::plan::{CampaignDay, LocalTime, Tick};
+use bidder::plan::{CampaignDay, GoalDay, LocalTime, Tick};
 use bidder::{Catalog, Exchange, Pacers, Plan};
 use control::civil::civil;
 use control::compile::{Crediting, compile};
@@ -25,7 +25,7 @@ use exchange::Market;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use ledger::store::{SqliteStore, Store, StoreError};
-use ledger::{Day, Micros, RateTable};
+use ledger::{BudgetKey, Day, Micros, RateTable};
 use metrics::gauge;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -402,10 +402,16 @@ impl Publisher {
                 })
             })
             .collect();
+        let goals = catalog.goals().map(|(at, line_item, draws, advertiser)| {
+            let day = Day(clocks[advertiser as usize].day(now_ms));
+            let state = |key: BudgetKey<'_>| self.leases.state(&key.to_string());
+            (at, GoalDay::of((line_item, draws), day, state))
+        });
         let tick = Tick {
             now_ms,
             advertisers: &clocks,
             campaigns: &campaigns,
+            goals: &goals.collect::<Vec<_>>(),
         };
         let plan = Plan::next(catalog, &self.state.purse.book, &mut self.pacers, tick);
         let before = self.node.snapshot.load_full();

@@ -157,6 +157,7 @@ fn plan(catalog: &Catalog, book: &Book) -> Plan {
             now_ms: NOW_MS - second * 1_000,
             advertisers: &clocks,
             campaigns: &days,
+            goals: &[],
         };
         plan = Plan::next(catalog, book, &mut pacers, tick);
     }
@@ -237,9 +238,10 @@ fn input(line_items: usize, book: &Book, random: &mut Random) -> Input {
             draws: Draws {
                 line_item: true,
                 day: true,
-                month: false,
+
                 campaign: true,
                 advertiser: true,
+                ..Draws::default()
             },
         }
     });

@@ -46,6 +46,8 @@ pub enum NoBid {
     UnknownUser,
     /// The user has seen enough today.
     FrequencyCapped,
+    /// The line item's goal of impressions is reached, or held by open bids.
+    GoalReached,
     /// No budget left on this node.
     NoBudget,
     /// Too many bids are open.
@@ -56,7 +58,7 @@ pub enum NoBid {
 
 impl NoBid {
     /// Every reason, in order.
-    pub const ALL: [NoBid; 23] = [
+    pub const ALL: [NoBid; 24] = [
         NoBid::InsufficientTime,
         NoBid::Throttled,
         NoBid::PrivateAuction,
@@ -77,6 +79,7 @@ impl NoBid {
         NoBid::Paced,
         NoBid::UnknownUser,
         NoBid::FrequencyCapped,
+        NoBid::GoalReached,
         NoBid::NoBudget,
         NoBid::ReservationsFull,
         NoBid::LedgerStopped,
@@ -110,6 +113,7 @@ impl NoBid {
             NoBid::Paced => "paced",
             NoBid::UnknownUser => "unknown_user",
             NoBid::FrequencyCapped => "frequency_capped",
+            NoBid::GoalReached => "goal_reached",
             NoBid::NoBudget => "no_budget",
             NoBid::ReservationsFull => "reservations_full",
             NoBid::LedgerStopped => "ledger_stopped",
@@ -140,6 +144,7 @@ impl NoBid {
             | NoBid::BelowFloor
             | NoBid::BelowMinimum
             | NoBid::Paced
+            | NoBid::GoalReached
             | NoBid::NoBudget => 0,
         }
     }

@@ -6,9 +6,11 @@
 //! items.
 
 mod flex;
+mod goal;
 mod idle;
 
 pub use flex::Flex;
+pub use goal::GoalDay;
 pub use idle::Idle;
 
 use crate::bits::{put, words_for};
@@ -47,7 +49,7 @@ impl LocalTime {
     }
 
     /// Days since 1970-01-01 on the advertiser's calendar.
-    fn day(&self, now_ms: i64) -> u32 {
+    pub fn day(&self, now_ms: i64) -> u32 {
         u32::try_from(self.local_s(now_ms).div_euclid(86_400)).unwrap_or_default()
     }
 
@@ -115,6 +117,8 @@ pub struct Tick<'t> {
     pub advertisers: &'t [LocalTime],
     /// The campaigns, in the order of the catalog.
     pub campaigns: &'t [CampaignDay],
+    /// The line items with goals, by their place in the catalog, ascending.
+    pub goals: &'t [(u32, GoalDay)],
 }
 
 /// Who may bid now, and how often.
@@ -182,14 +186,19 @@ impl Plan {
         let mut active_line_items = 0;
         let mut open = vec![false; catalog.campaigns.len()];
         let mut idle = vec![None; catalog.items.len()].into_boxed_slice();
+        let mut goals = tick.goals.iter().peekable();
         for ((item, at), idle) in catalog.items.iter().zip(0..).zip(&mut idle) {
+            let goal = goals.next_if(|(place, _)| *place == at);
             let clock = tick.advertisers[item.advertiser as usize];
             *idle = unready(catalog, item, now_ms, clock);
             if idle.is_some() {
                 continue;
             }
             put(&mut eligible, at);
-            *idle = broke(item, book, controls[item.campaign as usize]);
+            let flight = &catalog.campaigns[item.campaign as usize];
+            *idle = goal
+                .and_then(|(_, goal)| goal.idle((item, flight), book, (now_ms, clock)))
+                .or_else(|| broke(item, book, controls[item.campaign as usize]));
             if idle.is_none() {
                 put(&mut active, at);
                 open[item.campaign as usize] = true;
@@ -328,7 +337,7 @@ fn broke(item: &Item, book: &Book, control: Control) -> Option<Idle> {
         // What is bid is mostly far below the most; leases refuse what is not there.
         Strategy::Value => control.scale(item.max_cpm).most_per_impression().0 / 8,
     };
-    let slots = item.budget.slots();
+    let slots = item.budget.money();
     let poor = slots.iter().any(|slot| book.available(*slot) < least);
     poor.then_some(Idle::NoBudget)
 }
@@ -360,6 +369,10 @@ mod tests {
     }
 
     fn plan(change: impl Fn(&mut Input, &Book)) -> Plan {
+        planned(change, MONDAY_MS, &[])
+    }
+
+    fn planned(change: impl Fn(&mut Input, &Book), now_ms: i64, goals: &[(u32, GoalDay)]) -> Plan {
         let book = Book::default();
         let mut input = sample::input(&book, 1);
         change(&mut input, &book);
@@ -369,14 +382,50 @@ mod tests {
             &book,
             &mut Pacers::default(),
             Tick {
-                now_ms: MONDAY_MS,
-                advertisers: &[LocalTime::utc(MONDAY_MS)],
+                now_ms,
+                advertisers: &[LocalTime::utc(now_ms)],
                 campaigns: &[CampaignDay {
                     budget: Some(Micros(1_000)),
                     ..CampaignDay::default()
                 }],
+                goals,
             },
         )
+    }
+
+    #[test]
+    fn a_goal_is_spread_over_the_day_and_ends_when_it_is_reached() {
+        const NOON_MS: i64 = MONDAY_MS + 12 * 3_600_000;
+        let told = |pacing: Pacing, goal: GoalDay| {
+            let change = |input: &mut Input, _: &Book| input.campaigns[0].pacing = pacing;
+            planned(change, NOON_MS, &[(0, goal)]).why_idle(0)
+        };
+        let today = |shown| GoalDay {
+            today: Some((24_000_000, shown)),
+            ..GoalDay::default()
+        };
+        let clicks = |so_far| GoalDay {
+            clicks: Some((2_000_000, so_far)),
+            ..GoalDay::default()
+        };
+        for (goal, paced, at_once) in [
+            (today(11_500_000), None, None),
+            (today(12_500_000), Some(Idle::AheadOfGoal), None),
+            (
+                today(24_000_000),
+                Some(Idle::GoalReached),
+                Some(Idle::GoalReached),
+            ),
+            (clicks(1_000_000), None, None),
+            (
+                clicks(2_000_000),
+                Some(Idle::GoalReached),
+                Some(Idle::GoalReached),
+            ),
+        ] {
+            assert_eq!(told(Pacing::Even, goal), paced, "{goal:?}");
+            assert_eq!(told(Pacing::Asap, goal), at_once, "{goal:?}");
+        }
     }
 
     #[test]
@@ -403,7 +452,7 @@ mod tests {
         assert_eq!(told(&plan(hours(0))), None);
         assert_eq!(told(&plan(hours(1))), Some(Idle::OutsideHours));
         let poor = plan(|input, book| {
-            let slot = input.line_items[0].budget.slots()[0];
+            let slot = input.line_items[0].budget.money()[0];
             book.withdraw(slot, i64::MAX);
         });
         assert_eq!(told(&poor), Some(Idle::NoBudget));

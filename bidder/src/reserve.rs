@@ -110,7 +110,7 @@ pub(crate) fn best<W: Watch>(
             Err(reason) => reason,
         };
         notes.stopped(offer.item, reason);
-        *refusals += u32::from(reason == NoBid::NoBudget);
+        *refusals += u32::from(matches!(reason, NoBid::NoBudget | NoBid::GoalReached));
         if reason == NoBid::ReservationsFull || *refusals == most {
             return None;
         }
@@ -138,10 +138,11 @@ fn hold(
         .map_err(|_| NoBid::FrequencyCapped)?;
     let amount = price.most_for(holder.multiplier);
     reservations
-        .open(book, &item.budget, amount, expires_at)
+        .open(book, &item.budget, (amount, holder.multiplier), expires_at)
         .map_err(|refused| {
             caps.release(&people.exposure(rules), expires_at);
             match refused {
+                Refused::Budget(slot) if item.budget.goals().contains(&slot) => NoBid::GoalReached,
                 Refused::Budget(_) => NoBid::NoBudget,
                 Refused::Full => NoBid::ReservationsFull,
             }

@@ -156,6 +156,7 @@ pub(crate) fn plan(catalog: &Catalog, book: &Book) -> Plan {
         now_ms: NOW_MS,
         advertisers: &clocks,
         campaigns: &campaigns,
+        goals: &[],
     };
     Plan::next(catalog, book, &mut Pacers::default(), tick)
 }

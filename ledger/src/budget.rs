@@ -58,6 +58,35 @@ pub enum BudgetKey<'a> {
     Campaign(&'a str),
     /// All that an advertiser may spend.
     Advertiser(&'a str),
+    /// How many impressions a line item is to have.
+    Impressions(&'a str),
+    /// How many of them on a day of its advertiser.
+    ImpressionsDay(&'a str, Day),
+    /// How many clicks a line item is to have.
+    Clicks(&'a str),
+}
+
+/// What a budget is counted in. A budget's key says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Micros of its currency.
+    Money,
+    /// Millionths of an impression, held from the bid on like money.
+    Impressions,
+    /// Millionths of a click: counted when they happen, held by nobody and never refused.
+    Clicks,
+}
+
+impl Unit {
+    /// The unit of the budget with this key.
+    pub fn of(key: &str) -> Self {
+        let mut parts = key.split(':');
+        match (parts.next(), parts.nth(1)) {
+            (Some("line_item"), Some("impressions")) => Self::Impressions,
+            (Some("line_item"), Some("clicks")) => Self::Clicks,
+            _ => Self::Money,
+        }
+    }
 }
 
 impl fmt::Display for BudgetKey<'_> {
@@ -68,6 +97,9 @@ impl fmt::Display for BudgetKey<'_> {
             Self::CampaignMonth(id, month) => write!(f, "campaign:{id}:month:{month}"),
             Self::Campaign(id) => write!(f, "campaign:{id}"),
             Self::Advertiser(id) => write!(f, "advertiser:{id}"),
+            Self::Impressions(id) => write!(f, "line_item:{id}:impressions"),
+            Self::ImpressionsDay(id, day) => write!(f, "line_item:{id}:impressions:day:{day}"),
+            Self::Clicks(id) => write!(f, "line_item:{id}:clicks"),
         }
     }
 }
@@ -85,10 +117,16 @@ pub struct Draws {
     pub campaign: bool,
     /// The advertiser has a budget.
     pub advertiser: bool,
+    /// The line item has a goal of impressions.
+    pub impressions: bool,
+    /// The line item has a goal of impressions for each day.
+    pub impressions_day: bool,
+    /// The line item has a goal of clicks, which a click draws on and no bid.
+    pub clicks: bool,
 }
 
 impl Draws {
-    /// The budgets, the narrowest first, with the ids and the day filled in.
+    /// The budgets of money, the narrowest first, with the ids and the day filled in.
     pub fn keys<'a>(
         self,
         line_item: &'a str,
@@ -106,7 +144,30 @@ impl Draws {
         .filter_map(|(drawn, key)| drawn.then_some(key))
     }
 
-    /// How many budgets these are.
+    /// The goals of impressions, with the ids and the day filled in.
+    pub fn goals(self, line_item: &str, day: Day) -> impl Iterator<Item = BudgetKey<'_>> {
+        [
+            (self.impressions, BudgetKey::Impressions(line_item)),
+            (
+                self.impressions_day,
+                BudgetKey::ImpressionsDay(line_item, day),
+            ),
+        ]
+        .into_iter()
+        .filter_map(|(drawn, key)| drawn.then_some(key))
+    }
+
+    /// Whether there is a goal of any kind.
+    pub fn any_goal(self) -> bool {
+        self.impressions || self.impressions_day || self.clicks
+    }
+
+    /// The goal that a click draws on.
+    pub fn click_goal(self, line_item: &str) -> Option<BudgetKey<'_>> {
+        self.clicks.then_some(BudgetKey::Clicks(line_item))
+    }
+
+    /// How many budgets of money these are.
     pub fn count(self) -> usize {
         let flags = [
             self.line_item,
@@ -125,19 +186,25 @@ impl Draws {
             | u8::from(self.campaign) << 2
             | u8::from(self.advertiser) << 3
             | u8::from(self.month) << 4
+            | u8::from(self.impressions) << 5
+            | u8::from(self.impressions_day) << 6
+            | u8::from(self.clicks) << 7
     }
 
-    /// The flags of a token; `None` where a bit is set that this version does not know, since a
-    /// budget that is not drawn on would be one that is overspent.
-    pub(crate) fn from_bits(bits: u8) -> Option<Self> {
+    /// The flags of a token. Every bit has a meaning: a budget that is not drawn on would be one
+    /// that is overspent.
+    pub(crate) fn from_bits(bits: u8) -> Self {
         let set = |bit: u8| bits & (1 << bit) != 0;
-        (bits < 32).then(|| Self {
+        Self {
             line_item: set(0),
             day: set(1),
             campaign: set(2),
             advertiser: set(3),
             month: set(4),
-        })
+            impressions: set(5),
+            impressions_day: set(6),
+            clicks: set(7),
+        }
     }
 }
 
@@ -153,6 +220,7 @@ mod tests {
             month: true,
             campaign: true,
             advertiser: true,
+            ..Draws::default()
         };
         let keys = |draws: Draws| -> Vec<String> {
             let keys = draws.keys("li_1", ("cmp_1", Day(20_781)), "adv_1");
@@ -185,10 +253,40 @@ mod tests {
     }
 
     #[test]
-    fn every_set_of_flags_comes_back_and_no_other_bits_do() {
-        for bits in 0..32 {
-            assert_eq!(Draws::from_bits(bits).map(Draws::bits), Some(bits));
+    fn every_set_of_flags_comes_back() {
+        for bits in 0..=u8::MAX {
+            assert_eq!(Draws::from_bits(bits).bits(), bits);
         }
-        assert_eq!(Draws::from_bits(32), None);
+    }
+
+    #[test]
+    fn a_key_says_its_unit() {
+        let goals = Draws {
+            impressions: true,
+            impressions_day: true,
+            clicks: true,
+            ..Draws::default()
+        };
+        let keys: Vec<String> = goals
+            .goals("li_1", Day(20_781))
+            .chain(goals.click_goal("li_1"))
+            .map(|key| key.to_string())
+            .collect();
+        let expected = [
+            "line_item:li_1:impressions",
+            "line_item:li_1:impressions:day:2026-11-24",
+            "line_item:li_1:clicks",
+        ];
+        assert_eq!(keys, expected);
+        let units: Vec<Unit> = keys.iter().map(|key| Unit::of(key)).collect();
+        assert_eq!(units, [Unit::Impressions, Unit::Impressions, Unit::Clicks]);
+        for money in [
+            "line_item:impressions",
+            "campaign:clicks:day:2026-11-24",
+            "campaign:cmp_1:month:2026-11",
+            "advertiser:adv_1",
+        ] {
+            assert_eq!(Unit::of(money), Unit::Money, "{money}");
+        }
     }
 }

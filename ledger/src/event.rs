@@ -109,7 +109,8 @@ pub struct Event {
     pub share_ppm: i64,
     /// A loss's reason, as OpenRTB counts them.
     pub reason: i64,
-    /// The budgets that a bill draws on, by key: those of the bid's day, not of the notice's.
+    /// The budgets that a bill draws on, and the goal that a click counts for, by key: those of the
+    /// bid's day, not of the notice's.
     pub budgets: Vec<String>,
     /// The reservation that a bill settles: the epoch of the node and its place there.
     pub reservation: Option<(u32, ReservationId)>,
@@ -293,10 +294,6 @@ impl Event {
     /// Where the claims' currency is none, which no token of ours has.
     pub fn of(kind: Kind, claims: &Claims<'_>, at_ms: i64) -> Result<Self, NoCurrency> {
         let code = std::str::from_utf8(&claims.currency).map_err(|_| NoCurrency)?;
-        let campaign = (claims.campaign, claims.day);
-        let budgets = claims
-            .draws
-            .keys(claims.line_item, campaign, claims.advertiser);
         let reservation = |(epoch, slot, generation)| (epoch, ReservationId { slot, generation });
         Ok(Self {
             kind,
@@ -316,7 +313,7 @@ impl Event {
             multiplier: claims.multiplier,
             share_ppm: 0,
             reason: 0,
-            budgets: budgets.map(|key| key.to_string()).collect(),
+            budgets: drawn(kind, claims),
             reservation: claims.reservation.map(reservation),
             exposure: claims.exposure,
             held_until: 0,
@@ -423,5 +420,23 @@ impl Event {
             }
             Kind::Win | Kind::Loss | Kind::Impression | Kind::View | Kind::Click => Vec::new(),
         }
+    }
+}
+/// The keys of the budgets that an event draws on.
+fn drawn(kind: Kind, claims: &Claims<'_>) -> Vec<String> {
+    let (draws, line_item) = (claims.draws, claims.line_item);
+    match kind {
+        Kind::Bill => {
+            let campaign = (claims.campaign, claims.day);
+            let money = draws.keys(line_item, campaign, claims.advertiser);
+            let all = money.chain(draws.goals(line_item, claims.day));
+            all.map(|key| key.to_string()).collect()
+        }
+        Kind::Click => draws
+            .click_goal(line_item)
+            .map(|key| key.to_string())
+            .into_iter()
+            .collect(),
+        Kind::Sale | Kind::Win | Kind::Loss | Kind::Impression | Kind::View => Vec::new(),
     }
 }

@@ -14,38 +14,79 @@ const CHUNKS: usize = 4096;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BudgetSlot(pub u32);
 
-/// The budgets that one bid draws on, all or none: line item, campaign of the day, of the month and
-/// in total, advertiser.
+/// The budgets that one bid draws on, all or none: of money line item, campaign of the day, of the
+/// month and in total, advertiser; of impressions the line item's goal in all and of the day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BudgetPath {
     slots: [BudgetSlot; BudgetPath::MOST],
     length: u8,
+    /// How many of them, the first, are of money.
+    money: u8,
 }
 
 impl BudgetPath {
     /// The most budgets of one path.
-    pub const MOST: usize = 5;
+    pub const MOST: usize = 7;
 
-    /// A path over the given budgets.
+    /// A path over the given budgets of money.
     ///
     /// # Panics
     /// With more than [`BudgetPath::MOST`] budgets.
     pub fn new(slots: &[BudgetSlot]) -> Self {
-        assert!(
-            slots.len() <= Self::MOST,
-            "a bid draws on at most five budgets"
-        );
-        let mut path = Self {
-            slots: [BudgetSlot(0); Self::MOST],
-            length: slots.len() as u8,
-        };
-        path.slots[..slots.len()].copy_from_slice(slots);
-        path
+        Self::with_goals(slots, &[])
     }
 
-    /// The budgets of the path.
-    pub fn slots(&self) -> &[BudgetSlot] {
-        &self.slots[..usize::from(self.length)]
+    /// A path over budgets of money and goals of impressions.
+    ///
+    /// # Panics
+    /// With more than [`BudgetPath::MOST`] of both.
+    pub fn with_goals(money: &[BudgetSlot], goals: &[BudgetSlot]) -> Self {
+        let length = money.len() + goals.len();
+        assert!(
+            length <= Self::MOST,
+            "a bid draws on at most seven budgets and goals"
+        );
+        let mut slots = [BudgetSlot(0); Self::MOST];
+        slots[..money.len()].copy_from_slice(money);
+        slots[money.len()..length].copy_from_slice(goals);
+        Self {
+            slots,
+            length: length as u8,
+            money: money.len() as u8,
+        }
+    }
+
+    /// The budgets of money.
+    pub fn money(&self) -> &[BudgetSlot] {
+        &self.slots[..usize::from(self.money)]
+    }
+
+    /// The goals of impressions.
+    pub fn goals(&self) -> &[BudgetSlot] {
+        &self.slots[usize::from(self.money)..usize::from(self.length)]
+    }
+
+    /// Each budget with what of an amount belongs to it.
+    fn parts(&self, amount: Amount) -> impl Iterator<Item = (BudgetSlot, i64)> {
+        let money = self.money().iter().map(move |slot| (*slot, amount.micros));
+        let goals = self.goals().iter().map(move |slot| (*slot, amount.shown));
+        money.chain(goals)
+    }
+}
+
+/// What a bid takes from its budgets, each in its unit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Amount {
+    /// Of money, in micros.
+    pub micros: i64,
+    /// Of impressions, in millionths.
+    pub shown: i64,
+}
+
+impl Amount {
+    /// Money only.
+    pub fn money(micros: i64) -> Self {
+        Self { micros, shown: 0 }
     }
 }
 
@@ -117,34 +158,34 @@ impl Book {
         self.balance(slot).reserved.load(Acquire)
     }
 
-    /// Moves `micros` from available to reserved in every budget of the path, or in none.
+    /// Moves an amount from available to reserved in every budget of the path, or in none.
     ///
     /// # Errors
     /// The first budget that does not have enough; a negative amount is refused by the first
     /// budget, as it would otherwise create money.
-    pub fn reserve(&self, path: &BudgetPath, micros: i64) -> Result<(), BudgetSlot> {
-        for (index, slot) in path.slots().iter().enumerate() {
-            let balance = self.balance(*slot);
-            let enough = |now: i64| (micros >= 0 && now >= micros).then(|| now - micros);
+    pub fn reserve(&self, path: &BudgetPath, amount: Amount) -> Result<(), BudgetSlot> {
+        for (index, (slot, wanted)) in path.parts(amount).enumerate() {
+            let balance = self.balance(slot);
+            let enough = |now: i64| (wanted >= 0 && now >= wanted).then(|| now - wanted);
             if balance
                 .available
                 .fetch_update(AcqRel, Acquire, enough)
                 .is_err()
             {
-                for earlier in &path.slots()[..index] {
-                    self.give_back(*earlier, micros);
+                for (earlier, taken) in path.parts(amount).take(index) {
+                    self.give_back(earlier, taken);
                 }
-                return Err(*slot);
+                return Err(slot);
             }
-            balance.reserved.fetch_add(micros, AcqRel);
+            balance.reserved.fetch_add(wanted, AcqRel);
         }
         Ok(())
     }
 
-    /// Ends a hold: `spent` of the `held` micros is gone, the rest is available again.
-    pub(crate) fn end(&self, path: &BudgetPath, held: i64, spent: i64) {
-        for slot in path.slots() {
-            let balance = self.balance(*slot);
+    /// Ends a hold: `spent` of what was `held` is gone, the rest is available again.
+    pub(crate) fn end(&self, path: &BudgetPath, held: Amount, spent: Amount) {
+        for ((slot, held), (_, spent)) in path.parts(held).zip(path.parts(spent)) {
+            let balance = self.balance(slot);
             balance.reserved.fetch_sub(held, AcqRel);
             balance.available.fetch_add(held - spent, AcqRel);
         }
@@ -195,13 +236,36 @@ mod tests {
         book.grant(wide, 100);
         book.grant(narrow, 10);
         let path = BudgetPath::new(&[wide, narrow]);
-        assert_eq!(book.reserve(&path, 8), Ok(()));
-        assert_eq!(book.reserve(&path, 8), Err(narrow));
+        assert_eq!(book.reserve(&path, Amount::money(8)), Ok(()));
+        assert_eq!(book.reserve(&path, Amount::money(8)), Err(narrow));
         assert_eq!((book.available(wide), book.reserved(wide)), (92, 8));
-        book.end(&path, 8, 3);
+        book.end(&path, Amount::money(8), Amount::money(3));
         assert_eq!((book.available(wide), book.reserved(wide)), (97, 0));
         assert_eq!(book.withdraw(narrow, 100), 7);
         assert_eq!(book.available(narrow), 0);
+    }
+
+    #[test]
+    fn goals_are_held_in_impressions() {
+        let book = Book::default();
+        let (budget, goal) = (book.add().unwrap(), book.add().unwrap());
+        book.grant(budget, 100);
+        book.grant(goal, 2_000_000);
+        let path = BudgetPath::with_goals(&[budget], &[goal]);
+        assert_eq!((path.money(), path.goals()), (&[budget][..], &[goal][..]));
+        let bid = Amount {
+            micros: 10,
+            shown: 1_000_000,
+        };
+        assert_eq!(book.reserve(&path, bid), Ok(()));
+        assert_eq!(book.reserve(&path, bid), Ok(()));
+        assert_eq!(book.reserve(&path, bid), Err(goal));
+        assert_eq!((book.available(budget), book.reserved(budget)), (80, 20));
+        let shown = Amount { micros: 7, ..bid };
+        book.end(&path, bid, shown);
+        book.end(&path, bid, Amount::default());
+        assert_eq!((book.available(budget), book.reserved(budget)), (93, 0));
+        assert_eq!((book.available(goal), book.reserved(goal)), (1_000_000, 0));
     }
 
     proptest::proptest! {
@@ -224,7 +288,10 @@ mod tests {
         let book = Book::default();
         let slot = book.add().unwrap();
         book.grant(slot, 10);
-        assert_eq!(book.reserve(&BudgetPath::new(&[slot]), -5), Err(slot));
+        assert_eq!(
+            book.reserve(&BudgetPath::new(&[slot]), Amount::money(-5)),
+            Err(slot)
+        );
         assert_eq!((book.available(slot), book.reserved(slot)), (10, 0));
     }
 

@@ -28,13 +28,13 @@ pub mod token;
 pub mod writer;
 
 pub use auction::{AuctionLog, AuctionRecord, BidRecord};
-pub use budget::{BudgetKey, Day, Draws, MonthOf};
+pub use budget::{BudgetKey, Day, Draws, MonthOf, Unit};
 pub use carry::Carry;
 pub use conversion::{Conversion, Converted, Credit, Windows};
 pub use currency::{Currency, RateTable};
 pub use event::{Event, Outcome, Refusal};
 pub use exposure::{Exposure, Shown};
-pub use lease::{Book, BudgetPath, BudgetSlot};
+pub use lease::{Amount, Book, BudgetPath, BudgetSlot};
 pub use letter::DeadLetter;
 pub use money::{Cpm, Micros, MoneyError, Multiplier, NoMultiplier};
 pub use posting::Posting;

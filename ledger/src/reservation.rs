@@ -2,10 +2,10 @@
 //!
 //! A fixed table of atomics. Opening one probes a few places from a moving cursor; each state
 //! change is one compare-and-swap on the slot's tag, so of a billing notice, a loss notice and
-//! the sweeper exactly one ends a reservation. Memory: 48 bytes a slot, all allocated at start.
+//! the sweeper exactly one ends a reservation. Memory: 64 bytes a slot, all allocated at start.
 
-use crate::lease::{Book, BudgetPath, BudgetSlot};
-use crate::money::Micros;
+use crate::lease::{Amount, Book, BudgetPath, BudgetSlot};
+use crate::money::{Micros, Multiplier};
 use std::sync::atomic::{
     AtomicI64, AtomicU32, AtomicU64, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed,
     Ordering::Release,
@@ -51,8 +51,10 @@ pub struct Settled {
 struct Slot {
     /// Generation in the upper half, state in the lower.
     tag: AtomicU64,
-    amount: AtomicI64,
+    micros: AtomicI64,
+    shown: AtomicI64,
     expires_at: AtomicU32,
+    /// Budgets of money in the lower half, goals in the upper.
     length: AtomicU32,
     path: [AtomicU32; BudgetPath::MOST],
 }
@@ -61,7 +63,16 @@ impl Slot {
     fn path(&self) -> BudgetPath {
         let slots: [BudgetSlot; BudgetPath::MOST] =
             std::array::from_fn(|index| BudgetSlot(self.path[index].load(Relaxed)));
-        BudgetPath::new(&slots[..self.length.load(Relaxed) as usize])
+        let length = self.length.load(Relaxed);
+        let (money, goals) = slots.split_at((length & 0xffff) as usize);
+        BudgetPath::with_goals(money, &goals[..(length >> 16) as usize])
+    }
+
+    fn held(&self) -> Amount {
+        Amount {
+            micros: self.micros.load(Relaxed),
+            shown: self.shown.load(Relaxed),
+        }
     }
 }
 
@@ -83,7 +94,8 @@ impl Reservations {
         }
     }
 
-    /// Holds `amount` on every budget of the path until `expires_at` (unix seconds).
+    /// Holds `amount` on every budget of the path, and what one showing counts for on every goal,
+    /// until `expires_at` (unix seconds).
     ///
     /// # Errors
     /// [`Refused`], with nothing held.
@@ -91,19 +103,26 @@ impl Reservations {
         &self,
         book: &Book,
         path: &BudgetPath,
-        amount: Micros,
+        (amount, shown): (Micros, Multiplier),
         expires_at: u32,
     ) -> Result<ReservationId, Refused> {
         let (index, tag) = self.claim().ok_or(Refused::Full)?;
         let slot = &self.slots[index];
-        if let Err(budget) = book.reserve(path, amount.0) {
+        let held = Amount {
+            micros: amount.0,
+            shown: shown.millionths(),
+        };
+        if let Err(budget) = book.reserve(path, held) {
             slot.tag.store(tag | FREE, Release);
             return Err(Refused::Budget(budget));
         }
-        slot.amount.store(amount.0, Relaxed);
+        slot.micros.store(held.micros, Relaxed);
+        slot.shown.store(held.shown, Relaxed);
         slot.expires_at.store(expires_at, Relaxed);
-        slot.length.store(path.slots().len() as u32, Relaxed);
-        for (place, budget) in slot.path.iter().zip(path.slots()) {
+        let (money, goals) = (path.money(), path.goals());
+        let length = money.len() as u32 | (goals.len() as u32) << 16;
+        slot.length.store(length, Relaxed);
+        for (place, budget) in slot.path.iter().zip(money.iter().chain(goals)) {
             place.store(budget.0, Relaxed);
         }
         let generation = ((tag >> 32) as u32).wrapping_add(1);
@@ -137,10 +156,11 @@ impl Reservations {
     /// Says whether the reservation was open.
     pub fn narrow(&self, book: &Book, id: ReservationId, amount: Micros) -> bool {
         self.take(id, NARROWING).is_some_and(|slot| {
-            let (held, path) = (slot.amount.load(Relaxed), slot.path());
-            let kept = amount.0.clamp(0, held);
-            slot.amount.store(kept, Relaxed);
-            book.end(&path, held - kept, 0);
+            let (held, path) = (slot.held(), slot.path());
+            let kept = amount.0.clamp(0, held.micros);
+            slot.micros.store(kept, Relaxed);
+            // The price is known now, and the showing still to come.
+            book.end(&path, Amount::money(held.micros - kept), Amount::default());
             slot.tag.store(tagged(id.generation, OPEN), Release);
             true
         })
@@ -148,7 +168,7 @@ impl Reservations {
 
     /// A loss notice: everything is available again. Says whether the reservation was open.
     pub fn release(&self, book: &Book, id: ReservationId) -> bool {
-        self.settle(book, id, Micros(0)).is_some()
+        self.finish(book, id, |_| Amount::default()).is_some()
     }
 
     /// A bill: `cost` of what was held is spent, the rest available again. A bill above what is
@@ -156,15 +176,30 @@ impl Reservations {
     /// difference has to come from elsewhere. `None` where the reservation was not open: the
     /// node's leases are then not touched.
     pub fn settle(&self, book: &Book, id: ReservationId, cost: Micros) -> Option<Settled> {
-        let slot = self.take(id, WRITING)?;
-        let (held, path) = (slot.amount.load(Relaxed), slot.path());
-        let covered = cost.0.clamp(0, held);
-        book.end(&path, held, covered);
-        slot.tag.store(tagged(id.generation, FREE), Release);
+        let spend = |held: Amount| Amount {
+            micros: cost.0.clamp(0, held.micros),
+            shown: held.shown,
+        };
+        let (held, spent) = self.finish(book, id, spend)?;
         Some(Settled {
-            covered: Micros(covered),
-            returned: Micros(held - covered),
+            covered: Micros(spent.micros),
+            returned: Micros(held.micros - spent.micros),
         })
+    }
+
+    /// Ends a reservation and says what it held and what of that is spent.
+    fn finish(
+        &self,
+        book: &Book,
+        id: ReservationId,
+        spend: impl FnOnce(Amount) -> Amount,
+    ) -> Option<(Amount, Amount)> {
+        let slot = self.take(id, WRITING)?;
+        let (held, path) = (slot.held(), slot.path());
+        let spent = spend(held);
+        book.end(&path, held, spent);
+        slot.tag.store(tagged(id.generation, FREE), Release);
+        Some((held, spent))
     }
 
     /// Whether the reservation still holds its amount.
@@ -277,7 +312,7 @@ mod tests {
                 match step {
                     Step::Open { budget, amount, expires_at } => {
                         let path = BudgetPath::new(&[own[budget], shared]);
-                        let opened = table.open(&book, &path, Micros(amount), expires_at);
+                        let opened = table.open(&book, &path, (Micros(amount), Multiplier::ONE), expires_at);
                         let held = |of: Option<usize>| -> i64 { paper.values()
                             .filter(|(b, ..)| of.is_none_or(|of| *b == of))
                             .map(|(_, a, _)| a).sum() };
@@ -354,7 +389,12 @@ mod tests {
             for round in 0..6_000usize {
                 let line = (round * 7 + thread) % 9;
                 let path = BudgetPath::new(&[lines[line], campaigns[line / 3], advertiser]);
-                if let Ok(id) = table.open(&book, &path, Micros(12), round as u32 / 8) {
+                if let Ok(id) = table.open(
+                    &book,
+                    &path,
+                    (Micros(12), Multiplier::ONE),
+                    round as u32 / 8,
+                ) {
                     open.lock().unwrap().push((line, id));
                 }
                 // Every thread ends what any thread opened: the same id is often tried by two.
@@ -422,7 +462,9 @@ mod tests {
         let slot = book.add().unwrap();
         book.grant(slot, 100);
         let path = BudgetPath::new(&[slot]);
-        let id = table.open(&book, &path, Micros(10), 1).unwrap();
+        let id = table
+            .open(&book, &path, (Micros(10), Multiplier::ONE), 1)
+            .unwrap();
         let tag = &table.slots[id.slot as usize].tag;
         tag.store(tagged(id.generation, NARROWING), Release);
         assert!(table.is_open(id));

@@ -6,7 +6,7 @@
 
 use ledger::event::Kind;
 use ledger::store::{BudgetState, Funding};
-use ledger::{BudgetKey, Carry, Day, Event, Micros, MonthOf, Outcome, invariant};
+use ledger::{BudgetKey, Carry, Day, Event, Micros, MonthOf, Multiplier, Outcome, Unit, invariant};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Budgets, carried remainders and the events that are known.
@@ -117,13 +117,21 @@ impl Books {
             return Outcome::Refused { fault };
         }
         self.known.insert((event.key, event.kind));
+        if event.kind == Kind::Click {
+            for goal in &event.budgets {
+                if let Some(Account { state, .. }) = self.budgets.get_mut(goal) {
+                    let most = state.limit.0.max(state.spent.0);
+                    state.spent.0 = (state.spent.0 + Multiplier::ONE.millionths()).min(most);
+                }
+            }
+        }
         if event.kind != Kind::Bill {
             return Outcome::Recorded;
         }
         let carry = self.carries.entry(event.carry_key()).or_default();
         let cost = carry.impression(event.cpm);
         let funding = funding(event, cost);
-        if self.fund(&event.budgets, cost, funding) {
+        if self.fund(event, cost, funding) {
             Outcome::Charged { cost }
         } else {
             Outcome::OverDelivered { cost }
@@ -131,30 +139,36 @@ impl Books {
     }
 
     /// Takes a bill from its budgets, all or none, and says whether they had it.
-    fn fund(&mut self, keys: &[String], cost: Micros, funding: Funding) -> bool {
+    fn fund(&mut self, event: &Event, cost: Micros, funding: Funding) -> bool {
+        let keys = &event.budgets;
         let known = keys.iter().all(|key| self.budgets.contains_key(key));
-        let part = |account: &Account| {
-            let (lease, frozen) = match funding {
-                Funding::Lease { held } => (held.0.min(account.state.leased.0), 0),
-                Funding::Frozen { epoch } => (0, account.frozen_of(epoch)),
-                Funding::Late => (0, 0),
+        let wanted = |key: &str| match Unit::of(key) {
+            Unit::Money => cost.0,
+            Unit::Impressions | Unit::Clicks => event.multiplier.millionths(),
+        };
+        let part = |key: &str, account: &Account| {
+            let (lease, frozen) = match (funding, Unit::of(key)) {
+                (Funding::Lease { held }, Unit::Money) => (held.0.min(account.state.leased.0), 0),
+                (Funding::Lease { .. }, _) => (account.state.leased.0, 0),
+                (Funding::Frozen { epoch }, _) => (0, account.frozen_of(epoch)),
+                (Funding::Late, _) => (0, 0),
             };
-            (cost.0.min(lease), cost.0.min(frozen))
+            (wanted(key).min(lease), wanted(key).min(frozen))
         };
         let funded = known
             && keys.iter().all(|key| {
                 let account = &self.budgets[key];
-                let (lease, frozen) = part(account);
-                cost.0 - lease - frozen <= account.state.remaining().0.max(0)
+                let (lease, frozen) = part(key, account);
+                wanted(key) - lease - frozen <= account.state.remaining().0.max(0)
             });
         for key in keys.iter().filter(|_| known) {
             let Some(account) = self.budgets.get_mut(key) else {
                 continue;
             };
-            let (lease, frozen) = part(account);
+            let (lease, frozen) = part(key, account);
             account.state.leased.0 -= lease;
             if funded {
-                account.state.spent.0 += cost.0;
+                account.state.spent.0 += wanted(key);
                 account.state.frozen.0 -= frozen;
                 if let Funding::Frozen { epoch } = funding {
                     account.thin(epoch, frozen);

@@ -5,7 +5,7 @@ use super::books::Books;
 use super::setup::Setup;
 use anyhow::{Context, Result, anyhow};
 use audience::{Generation, KeySeed, Lookup};
-use bidder::plan::{CampaignDay, LocalTime, Tick};
+use bidder::plan::{CampaignDay, GoalDay, LocalTime, Tick};
 use bidder::{
     Appraisal, Catalog, Decided, DecisionScratch, Exchange, FrequencyCaps, Links, Outcome, Pacers,
     Plan, Runtime, Snapshot,
@@ -16,9 +16,11 @@ use jiff::tz::TimeZone;
 use ledger::lease::adjustment;
 use ledger::store::Budget;
 use ledger::token::Signer;
-use ledger::{Book, BudgetSlot, Day, Micros, Reservations};
+use ledger::{Book, BudgetKey, BudgetSlot, Day, Micros, Reservations, Unit};
 use std::collections::{HashMap, HashSet};
 
+/// The least slice of a goal, as a node leases it.
+const GOAL_SLICE: i64 = 100_000_000;
 /// Bids that may be open at once.
 const MOST_OPEN: usize = 1 << 17;
 /// Users whose impressions are counted.
@@ -253,12 +255,17 @@ impl Node {
         } = &mut self.memory;
         slots.retain(|key, slot| {
             let available = book.available(*slot);
+            let least = match Unit::of(key) {
+                Unit::Money => SLICE.0,
+                Unit::Impressions => GOAL_SLICE,
+                Unit::Clicks => return used.contains(key),
+            };
             let change = if used.contains(key) {
                 let remaining = self
                     .books
                     .budget(key)
                     .map_or(0, |state| state.remaining().0);
-                adjustment(remaining, available, SLICE.0, SLICE.1)
+                adjustment(remaining, available, least, SLICE.1)
             } else {
                 -available
             };
@@ -298,10 +305,17 @@ impl Node {
                 })
             })
             .collect();
+        let goals = self.state.catalog.goals();
+        let goals = goals.map(|(at, line_item, draws, advertiser)| {
+            let state = |key: BudgetKey<'_>| self.books.budget(&key.to_string());
+            let day = days[advertiser as usize];
+            (at, GoalDay::of((line_item, draws), day, state))
+        });
         let tick = Tick {
             now_ms,
             advertisers: &clocks,
             campaigns: &campaigns,
+            goals: &goals.collect::<Vec<_>>(),
         };
         let book = &self.memory.book;
         self.state.plan = Plan::next(&self.state.catalog, book, &mut self.pacers, tick);

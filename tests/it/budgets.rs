@@ -73,3 +73,71 @@ fn pacers_outlive_a_restart_and_a_damaged_file_stops_nobody() {
     assert!(saved()["cmp_it"].is_object());
     assert_eq!(fs::read(file.with_extension("json.damaged")).unwrap(), b"{");
 }
+
+/// The paths of the notices and of the click of a bid.
+fn paths(node: &Node, id: &str) -> Option<[String; 2]> {
+    let body = banner_request(id).to_string();
+    let answer = node.client().post("/openrtb2/bid/demo", body.as_bytes());
+    if answer.status != 200 {
+        return None;
+    }
+    let bid = answer.json()["seatbid"][0]["bid"][0].clone();
+    let path = |text: &str, from: &str| {
+        let start = text.find(from).unwrap();
+        let length = text[start..].find('"').unwrap_or(text.len() - start);
+        text[start..start + length].to_owned()
+    };
+    let bill = path(bid["burl"].as_str().unwrap(), "/n/bill")
+        .replace("${AUCTION_PRICE}", "1.5")
+        .replace("${AUCTION_CURRENCY}", "EUR")
+        .replace("${AUCTION_SEAT_ID}", "adv_it");
+    Some([bill, path(bid["adm"].as_str().unwrap(), "/t/click")])
+}
+
+fn idle(node: &Node) -> Value {
+    let serving = node.api("GET", "/v1/line_items/li_it", "").json()["serving"].clone();
+    serving["reasons"][0]["code"].clone()
+}
+
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(8), "{what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn goals_of_impressions_and_clicks_end_a_line_item() {
+    let shown = "creatives = [\"cr_it\"]\n";
+    let resources = SMALL.replace(shown, &format!("{shown}goal = {{ impressions = 5 }}\n"));
+    let node = Node::start(&resources, "");
+    let goal = |goal: Value| {
+        let body = json!({ "goal": goal }).to_string();
+        node.api("PATCH", "/v1/line_items/li_it", &body)
+    };
+    let refused = goal(json!({"impressions": 5, "daily_impressions": 6}));
+    assert_eq!(refused.status, 422, "{refused:?}");
+    let pointer = &refused.json()["faults"][0]["pointer"];
+    assert_eq!(pointer, "/goal/daily_impressions");
+    let first = paths(&node, "first").expect("a bid");
+    assert_eq!(bids_of(&node, "rest", usize::MAX), 4, "five are held");
+    assert_eq!(node.client().get(&first[0]).status, 200);
+    assert_eq!(idle(&node), "goal_reached");
+    assert_eq!(goal(json!({"impressions": 6})).status, 200);
+    assert_eq!(bids_of(&node, "one more", usize::MAX), 1);
+    // A goal of clicks stops bids and no click.
+    assert_eq!(goal(json!({"impressions": null, "clicks": 2})).status, 200);
+    let mut clicks = Vec::new();
+    eventually("bids", || {
+        clicks.extend(paths(&node, &format!("c{}", clicks.len())));
+        clicks.len() == 3
+    });
+    for [_, click] in &clicks {
+        assert_eq!(node.client().get(click).status, 302);
+    }
+    eventually("the goal", || idle(&node) == "goal_reached");
+    assert_eq!(paths(&node, "after"), None);
+    assert_eq!(goal(json!(null)).status, 200);
+    eventually("a bid", || paths(&node, "again").is_some());
+}

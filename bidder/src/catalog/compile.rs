@@ -115,7 +115,7 @@ impl Flight {
         if item.draws.day || item.draws.campaign {
             // The narrowest budget comes first.
             let at = usize::from(item.draws.line_item);
-            self.paced = item.budget.slots().get(at).copied();
+            self.paced = item.budget.money().get(at).copied();
         }
     }
 }
@@ -280,6 +280,14 @@ impl Catalog {
     /// Ids of the line items, by their place in the catalog.
     pub fn line_item_ids(&self) -> impl ExactSizeIterator<Item = &str> {
         self.items.iter().map(|one| &*one.id)
+    }
+
+    /// The line items with goals: place, id, what they draw on and place of their advertiser.
+    pub fn goals(&self) -> impl Iterator<Item = (u32, &Arc<str>, Draws, u32)> {
+        let numbered = self.items.iter().zip(0..);
+        numbered
+            .filter(|(item, _)| item.draws.any_goal())
+            .map(|(item, at)| (at, &item.id, item.draws, item.advertiser))
     }
 
     /// Ids of the campaigns, in the order of the input.

@@ -238,10 +238,10 @@ fn own(faults: &mut Faults<'_>, one: &LineItem) {
         faults.add("creatives", "is empty, there would be nothing to show");
     }
     delivery(faults, one);
-    if one.budget.slots().is_empty() {
+    if one.budget.money().is_empty() {
         faults.add("budget", "draws on no budget, so nothing limits it");
     }
-    if one.budget.slots().len() != one.draws.count() {
+    if one.budget.money().len() != one.draws.count() {
         faults.add(
             "budget",
             "expected one slot for each budget that it draws on",

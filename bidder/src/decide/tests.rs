@@ -150,7 +150,7 @@ fn a_bid_says_everything_that_settlement_needs() {
         .signer
         .verify(Purpose::Impression, pixel, 0, &mut buffer)
         .unwrap();
-    let slot = world.catalog.items[0].budget.slots()[0];
+    let slot = world.catalog.items[0].budget.money()[0];
     assert_eq!(world.book.reserved(slot), 2_501);
 }
 
@@ -225,7 +225,7 @@ fn each_imp_is_decided_and_no_line_item_bids_twice() {
         let mut creative = input.creatives[0].clone();
         (creative.id, creative.advertiser) = ("cr_2".to_owned(), "adv_other".to_owned());
         input.creatives.push(creative);
-        let mut item = line_item("li_other", input.line_items[0].budget.slots()[0]);
+        let mut item = line_item("li_other", input.line_items[0].budget.money()[0]);
         (item.campaign, item.creatives) = ("cmp_2".to_owned(), vec!["cr_2".to_owned()]);
         input.line_items.push(item);
     });

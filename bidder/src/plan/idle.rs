@@ -13,6 +13,10 @@ pub enum Idle {
     Ended,
     /// Not in this hour of the advertiser's week.
     OutsideHours,
+    /// Its goal is reached, or what is left of it is held by open bids.
+    GoalReached,
+    /// It has had more of its goal than was due by now.
+    AheadOfGoal,
     /// The day's budget of its campaign is spent, or held by open bids.
     Stopped,
     /// One of its budgets has less left on this node than a bid holds.
@@ -21,12 +25,14 @@ pub enum Idle {
 
 impl Idle {
     /// Every reason, in the order in which they are looked for.
-    pub const ALL: [Idle; 7] = [
+    pub const ALL: [Idle; 9] = [
         Idle::NotPlanned,
         Idle::Inactive,
         Idle::NotStarted,
         Idle::Ended,
         Idle::OutsideHours,
+        Idle::GoalReached,
+        Idle::AheadOfGoal,
         Idle::Stopped,
         Idle::NoBudget,
     ];
@@ -39,6 +45,8 @@ impl Idle {
             Idle::NotStarted => "not_started",
             Idle::Ended => "ended",
             Idle::OutsideHours => "outside_hours",
+            Idle::GoalReached => "goal_reached",
+            Idle::AheadOfGoal => "ahead_of_goal",
             Idle::Stopped => "budget_of_day_spent",
             Idle::NoBudget => "no_budget_left",
         }
@@ -52,6 +60,8 @@ impl Idle {
             Idle::NotStarted => "its flight has not begun",
             Idle::Ended => "its flight is over",
             Idle::OutsideHours => "not in this hour of the advertiser's week",
+            Idle::GoalReached => "its goal is reached, or what is left of it is held by open bids",
+            Idle::AheadOfGoal => "it has had more of its goal than was due by now",
             Idle::Stopped => "what its campaign may spend today is spent, or held by open bids",
             Idle::NoBudget => "one of its budgets has less left on this node than one bid holds",
         }

@@ -113,6 +113,7 @@ impl Market {
             now_ms: NOW_MS,
             advertisers: &clocks,
             campaigns: &campaigns,
+            goals: &[],
         };
         let plan = Plan::next(&catalog, &book, &mut Pacers::default(), tick);
         let rates: Vec<(Currency, Micros)> = BUYERS[1..]

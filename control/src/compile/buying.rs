@@ -6,8 +6,8 @@ use crate::fault::Fault;
 use crate::resource::campaign::Pacing;
 use crate::resource::frequency::{By, Frequency, WithoutId};
 use crate::resource::line_item::{
-    Audience, Bid, Hours, Missing, Modifier, PodPosition, Rotation, Rules, Strategy, Targeting,
-    Term,
+    Audience, Bid, Count, Hours, Missing, Modifier, PodPosition, Rotation, Rules, Strategy,
+    Targeting, Term,
 };
 use crate::resource::{Advertiser, Campaign, Creative, Kind, LineItem, Resource, Status};
 use crate::serving::{Chain, Reason};
@@ -15,8 +15,13 @@ use bidder::catalog as bid;
 use bidder::frequency::{Cap, Level, Scope, Subject};
 use jiff::Timestamp;
 use ledger::store::Budget;
-use ledger::{BudgetPath, BudgetSlot, Cpm, Day, Draws};
+use ledger::{
+    BudgetKey, BudgetPath, BudgetSlot, Cpm, Currency, Day, Draws, Micros, Multiplier, Unit,
+};
 use std::collections::{BTreeSet, HashMap, HashSet};
+
+/// The code of ISO 4217 for what is in no currency.
+const NO_CURRENCY: Currency = Currency(*b"XXX");
 
 pub(super) fn compile(
     world: &World<'_>,
@@ -64,8 +69,9 @@ pub(super) fn compile(
         let (true, Some(campaign), Some(advertiser)) = (waits, campaign, advertiser) else {
             continue;
         };
-        let (draws, budgets) = budgets(id, line_item, campaign, advertiser, now);
-        match slots.path(&budgets, compiled) {
+        let (draws, day, budgets) = budgets(id, line_item, campaign, advertiser, now);
+        let goals = goals(id, line_item, (draws, day));
+        match slots.path((&budgets, &goals), compiled) {
             Some(path) => {
                 let own = frequency((id, line_item), campaign, advertiser);
                 let item = self::bought(
@@ -177,7 +183,7 @@ fn budgets(
     campaign: &Campaign,
     advertiser: &Advertiser,
     now: Timestamp,
-) -> (Draws, Vec<Budget>) {
+) -> (Draws, Day, Vec<Budget>) {
     let today = civil(&zone(advertiser), now).map_or(0, |today| today.day_number);
     let day = Day(u32::try_from(today).unwrap_or_default());
     let own = line_item.budget.as_ref().map(|own| own.total.0);
@@ -196,6 +202,7 @@ fn budgets(
         month: monthly.is_some(),
         campaign: true,
         advertiser: all.is_some(),
+        ..goals_of(line_item)
     };
     let campaign = (&*line_item.campaign.0, &*campaign.advertiser.0);
     let keys = draws.keys(id, (campaign.0, day), campaign.1);
@@ -207,7 +214,42 @@ fn budgets(
         currency: advertiser.currency.0,
         limit,
     });
-    (draws, budgets.collect())
+    (draws, day, budgets.collect())
+}
+
+/// Which goals a line item draws on. One in all is counted by days too, which is how it is known
+/// what today has had of it.
+fn goals_of(line_item: &LineItem) -> Draws {
+    let goal = line_item.goal.as_ref();
+    let total = goal.is_some_and(|goal| goal.impressions.is_some());
+    Draws {
+        impressions: total,
+        impressions_day: total || goal.is_some_and(|goal| goal.daily_impressions.is_some()),
+        clicks: goal.is_some_and(|goal| goal.clicks.is_some()),
+        ..Draws::default()
+    }
+}
+
+/// The goals of a line item, each with its limit in millionths: of impressions, which its bids
+/// hold, and last the one of clicks, which they do not.
+fn goals(id: &str, line_item: &LineItem, (draws, day): (Draws, Day)) -> Vec<Budget> {
+    let Some(goal) = &line_item.goal else {
+        return Vec::new();
+    };
+    let (total, daily) = (goal.impressions, goal.daily_impressions);
+    let limits = [
+        total,
+        daily.or(total).filter(|_| draws.impressions_day),
+        goal.clicks,
+    ];
+    let keys = draws.goals(id, day).chain(draws.click_goal(id));
+    let limited = keys.zip(limits.into_iter().flatten());
+    let budget = |(key, most): (BudgetKey<'_>, Count)| Budget {
+        key: key.to_string(),
+        currency: NO_CURRENCY,
+        limit: Micros(i64::from(most.0) * Multiplier::ONE.millionths()),
+    };
+    limited.map(budget).collect()
 }
 
 struct Slots<'s> {
@@ -216,7 +258,20 @@ struct Slots<'s> {
 }
 
 impl Slots<'_> {
-    fn path(&mut self, budgets: &[Budget], compiled: &mut Compiled) -> Option<BudgetPath> {
+    fn path(
+        &mut self,
+        (budgets, goals): (&[Budget], &[Budget]),
+        compiled: &mut Compiled,
+    ) -> Option<BudgetPath> {
+        let money = self.of(budgets, compiled)?;
+        let all = self.of(goals, compiled)?;
+        let held = goals.iter().zip(all);
+        let held = held.filter(|(goal, _)| Unit::of(&goal.key) == Unit::Impressions);
+        let held: Vec<BudgetSlot> = held.map(|(_, slot)| slot).collect();
+        Some(BudgetPath::with_goals(&money, &held))
+    }
+
+    fn of(&mut self, budgets: &[Budget], compiled: &mut Compiled) -> Option<Vec<BudgetSlot>> {
         let mut slots = Vec::with_capacity(budgets.len());
         for budget in budgets {
             if let Some(slot) = self.known.get(&budget.key) {
@@ -228,7 +283,7 @@ impl Slots<'_> {
             compiled.budgets.push(budget.clone());
             slots.push(slot);
         }
-        Some(BudgetPath::new(&slots))
+        Some(slots)
     }
 }
 

@@ -152,7 +152,7 @@ fn a_line_item_becomes_what_the_bidder_reads() {
     );
     assert!(first.draws.line_item && !second.draws.line_item);
     assert_eq!((first.draws.count(), second.draws.count()), (4, 3));
-    assert_eq!(first.budget.slots()[1..], *second.budget.slots());
+    assert_eq!(first.budget.money()[1..], *second.budget.money());
     let limits: Vec<i64> = compiled
         .budgets
         .iter()
@@ -189,6 +189,36 @@ fn a_flexible_day_has_budgets_of_its_own_and_of_its_month() {
         ]
     );
     assert_eq!(compiled.flexible["cmp_a"].0, 100_000_000);
+}
+
+#[test]
+fn a_goal_is_held_beside_the_money() {
+    let goals = |goal: &str| {
+        let own = "budget = { total = \"10\" }\n";
+        let documents = DOCUMENTS.replace(own, &format!("{own}goal = {goal}\n"));
+        let compiled = compiled(&documents, "2026-11-23T12:00:00Z");
+        let path = compiled.bidder.line_items[0].budget;
+        let of_goals = compiled.budgets.iter();
+        let of_goals = of_goals.filter(|one| ledger::Unit::of(&one.key) != ledger::Unit::Money);
+        let of_goals = of_goals.map(|one| (one.key.clone(), one.limit.0 / 1_000_000));
+        (path.money().len(), path.goals().len(), of_goals.collect())
+    };
+    let key = |key: &str, most: i64| (format!("line_item:li_a:{key}"), most);
+    let (total, day) = ("impressions", "impressions:day:2026-11-23");
+    let expected = |held, keys: Vec<(String, i64)>| (4, held, keys);
+    assert_eq!(
+        goals("{ impressions = 500, clicks = 7 }"),
+        expected(2, vec![key(total, 500), key(day, 500), key("clicks", 7)])
+    );
+    assert_eq!(
+        goals("{ impressions = 500, daily_impressions = 20 }"),
+        expected(2, vec![key(total, 500), key(day, 20)])
+    );
+    assert_eq!(
+        goals("{ daily_impressions = 20, clicks = 7 }"),
+        expected(1, vec![key(day, 20), key("clicks", 7)])
+    );
+    assert_eq!(goals("{ clicks = 7 }"), expected(0, vec![key("clicks", 7)]));
 }
 
 #[test]

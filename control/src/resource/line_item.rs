@@ -48,6 +48,21 @@ model! {
     }
 }
 
+/// How many impressions or clicks.
+pub type Count = Whole<1, 4_000_000_000>;
+
+model! {
+    /// What a line item is to have, whatever it costs.
+    pub struct Goal {
+        /// Impressions in all.
+        pub impressions: Option<Count> = None,
+        /// Impressions on one day of the advertiser's timezone.
+        pub daily_impressions: Option<Count> = None,
+        /// Clicks in all; counted when they happen.
+        pub clicks: Option<Count> = None,
+    }
+}
+
 model! {
     /// A line item.
     pub struct LineItem {
@@ -74,6 +89,8 @@ model! {
         pub pod: Option<Pod> = None,
         /// What it may spend of its campaign's budget; absent means all.
         pub budget: Option<Total> = None,
+        /// What it is to have and no more; absent means no limit but its budgets.
+        pub goal: Option<Goal> = None,
         /// Whether it buys.
         pub status: Status = Status::Active,
     }
@@ -95,6 +112,9 @@ impl Document for LineItem {
         }
         self.bid.check("/bid", faults);
         self.check_turns(faults);
+        if let Some(goal) = &self.goal {
+            goal.check(faults);
+        }
         frequency::check(&self.frequency, faults);
         self.targeting.check("/targeting", faults);
     }
@@ -119,6 +139,22 @@ impl Document for LineItem {
 
     fn status(&self) -> Status {
         self.status
+    }
+}
+
+impl Goal {
+    fn check(&self, faults: &mut Vec<Fault>) {
+        let (total, daily) = (self.impressions, self.daily_impressions);
+        if total.is_none() && daily.is_none() && self.clicks.is_none() {
+            let detail = "expected impressions, daily_impressions or clicks";
+            faults.push(Fault::new("/goal", detail));
+        }
+        if let (Some(total), Some(daily)) = (total, daily)
+            && daily.0 > total.0
+        {
+            let detail = format!("expected at most the impressions in all, {}", total.0);
+            faults.push(Fault::new("/goal/daily_impressions", detail));
+        }
     }
 }
 

@@ -196,6 +196,29 @@ fn a_flexible_day_stays_within_reason() {
 }
 
 #[test]
+fn goals_that_could_never_be_are_told() {
+    let (_, mut body) = smallest()
+        .into_iter()
+        .find(|(kind, _)| *kind == Kind::LineItem)
+        .unwrap();
+    for (goal, expected) in [
+        (json!({"impressions": 10, "daily_impressions": 10}), vec![]),
+        (json!({"clicks": 1}), vec![]),
+        (json!({}), vec!["/goal"]),
+        (json!({"clicks": 0}), vec!["/goal/clicks"]),
+        (json!({"impressions": 1.5}), vec!["/goal/impressions"]),
+        (
+            json!({"impressions": 10, "daily_impressions": 11}),
+            vec!["/goal/daily_impressions"],
+        ),
+        (json!({"installs": 5}), vec!["/goal/installs", "/goal"]),
+    ] {
+        body["goal"] = goal.clone();
+        assert_eq!(pointers(Kind::LineItem, &body), expected, "{goal}");
+    }
+}
+
+#[test]
 fn several_faults_are_told_together() {
     let body = json!({"campaign":"cmp_a","nam":"x","bid":{"max_cpm":0},"creatives":["a b"],
         "targeting":{"hours":[{"from":25,"to":3}]}});

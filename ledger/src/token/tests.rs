@@ -201,7 +201,7 @@ prop_compose! {
         cpm in 0..=i64::MAX,
         millionths in 1_i64..2_000_000,
         day: u32,
-        draws in 0_u8..32,
+        draws: u8,
         user in prop_oneof![Just(0), Just(7), any::<u64>()],
         counted in (prop_oneof![Just(0), Just(7), any::<u64>()], prop_oneof![Just(0), any::<u64>()]),
         scopes in prop::collection::vec(1_u32.., 0..=Exposure::SCOPES),
@@ -220,7 +220,7 @@ prop_compose! {
             cpm,
             multiplier: Multiplier::new(millionths).unwrap_or(Multiplier::ONE),
             day: Day(day),
-            draws: Draws::from_bits(draws).unwrap(),
+            draws: Draws::from_bits(draws),
             user,
             exposure,
             sale: share_ppm.map_or(Sale::default(), |share_ppm| Sale {

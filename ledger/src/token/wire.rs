@@ -302,7 +302,7 @@ impl<'a> Reader<'a> {
         let cpm = self.number()? as i64;
         let currency = self.take()?;
         let day = Day(self.narrow()?);
-        let draws = Draws::from_bits(u8::from_le_bytes(self.take()?))?;
+        let draws = Draws::from_bits(u8::from_le_bytes(self.take()?));
         let (user, exposure) = self.people(parts)?;
         let sale = match side {
             Side::Bidder => Sale::default(),

@@ -414,3 +414,59 @@ fn a_month_begins_with_what_its_days_have_spent() {
         assert_eq!(store.days_before("c", day).unwrap(), before, "{day}");
     }
 }
+
+#[test]
+fn a_goal_counts_impressions_and_clicks_beside_the_money() {
+    let file = File::new("goals");
+    let mut store = file.open(0);
+    let goal = |key: &str, most: i64| Budget {
+        key: key.to_owned(),
+        currency: Currency(*b"XXX"),
+        limit: Micros(most * 1_000_000),
+    };
+    let (shown, clicks) = ("line_item:li_a:impressions", "line_item:li_a:clicks");
+    let known = [budget(1_000_000), goal(shown, 4), goal(clicks, 2)];
+    store.set_budgets(&known).unwrap();
+    let showing = |number: u32, times: f64| Event {
+        multiplier: ledger::Multiplier::new((times * 1e6) as i64).unwrap(),
+        budgets: vec![KEY.to_owned(), shown.to_owned()],
+        ..bill(number, 2_000_000)
+    };
+    let spent = |store: &SqliteStore, key: &str| store.budget(key).unwrap().unwrap().spent.0;
+    let leased = store.lease(&[(shown.to_owned(), 3_000_000)]).unwrap();
+    assert_eq!(leased, [3_000_000]);
+    // What the bid held of the goal comes from the lease, whatever its price was.
+    let held = &mut |_: &Event, _: Micros| Funding::Lease { held: Micros(0) };
+    let told = store
+        .apply(&[showing(1, 1.0), showing(2, 1.5)], held)
+        .unwrap();
+    let charged = |cost| Outcome::Charged { cost: Micros(cost) };
+    assert_eq!(told, [charged(2_000), charged(3_000)]);
+    assert_eq!(spent(&store, shown), 2_500_000);
+    assert_eq!(store.budget(shown).unwrap().unwrap().leased.0, 500_000);
+    // A late one draws on what nobody holds: one impression, of which it needs one and a half.
+    let told = store.apply(&[showing(3, 1.5)], &mut late).unwrap();
+    assert_eq!(
+        told,
+        [Outcome::OverDelivered {
+            cost: Micros(3_000)
+        }]
+    );
+    let told = store.apply(&[showing(4, 1.0)], &mut late).unwrap();
+    assert_eq!(told, [charged(2_000)]);
+    assert_eq!(
+        (spent(&store, shown), state(&store).spent.0),
+        (3_500_000, 7_000)
+    );
+    for number in [1, 1, 2, 4] {
+        let click = Event {
+            kind: ledger::event::Kind::Click,
+            budgets: vec![clicks.to_owned()],
+            ..bill(number, 2_000_000)
+        };
+        store.apply(&[click], &mut late).unwrap();
+    }
+    assert_eq!(spent(&store, clicks), 2_000_000, "the goal, and no more");
+    let checked = store.statement(Period::ALL).unwrap();
+    assert!(!checked.lines.is_empty());
+}

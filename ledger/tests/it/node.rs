@@ -8,7 +8,8 @@ use ledger::statement::{Check, Period};
 use ledger::store::{Budget, BudgetState, Store};
 use ledger::writer::Writer;
 use ledger::{
-    Book, BudgetPath, BudgetSlot, Cpm, Event, Micros, Outcome, ReservationId, Reservations,
+    Book, BudgetPath, BudgetSlot, Cpm, Event, Micros, Multiplier, Outcome, ReservationId,
+    Reservations,
 };
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -165,7 +166,10 @@ fn set_limit(node: &Node, paper: &mut Paper, budget: usize, micros: i64) {
 fn bid(node: &Node, paper: &mut Paper, line: usize, cpm: Cpm, life_s: u32) {
     let path = BudgetPath::new(&[node.slots[line], node.slots[CAMPAIGN]]);
     let (held, expires_at) = (cpm.most_per_impression(), paper.now + life_s);
-    if let Ok(id) = node.open.open(&node.book, &path, held, expires_at) {
+    if let Ok(id) = node
+        .open
+        .open(&node.book, &path, (held, Multiplier::ONE), expires_at)
+    {
         let (epoch, held) = (node.epoch, Some(held));
         paper.bids.push(Bid {
             line,

@@ -5,7 +5,9 @@ use ledger::event::Fault;
 use ledger::reservation::ReservationId;
 use ledger::store::{SqliteStore, Store};
 use ledger::writer::Writer;
-use ledger::{Book, BudgetPath, DeadLetter, Event, Micros, Outcome, Refusal, Reservations};
+use ledger::{
+    Book, BudgetPath, DeadLetter, Event, Micros, Multiplier, Outcome, Refusal, Reservations,
+};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
@@ -182,7 +184,11 @@ fn the_writer_settles_reservations_and_answers_after_the_commit() {
     let slot = book.add().unwrap();
     book.grant(slot, granted);
     let path = BudgetPath::new(&[slot]);
-    let open = |amount| reservations.open(&book, &path, Micros(amount), 60).unwrap();
+    let open = |amount| {
+        reservations
+            .open(&book, &path, (Micros(amount), Multiplier::ONE), 60)
+            .unwrap()
+    };
     let ids: Vec<ReservationId> = (0..3).map(|_| open(3_001)).collect();
     let (writer, thread) = Writer::start(
         Box::new(store),

@@ -40,7 +40,11 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-const KEYS: [&str; 2] = ["campaign:c", "campaign:c:day:2026-01-01"];
+const KEYS: [&str; 3] = [
+    "campaign:c",
+    "campaign:c:day:2026-01-01",
+    "line_item:l:impressions",
+];
 
 fn bill(bid: u8, cpm: i64, keys: usize) -> Event {
     let keys: &[&str] = match keys {

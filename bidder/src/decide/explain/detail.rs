@@ -139,6 +139,7 @@ impl Facts<'_, '_, '_> {
             NoBid::Paced
             | NoBid::UnknownUser
             | NoBid::FrequencyCapped
+            | NoBid::GoalReached
             | NoBid::NoBudget
             | NoBid::ReservationsFull
             | NoBid::LedgerStopped => self.held(reason, item),
@@ -232,9 +233,13 @@ impl Facts<'_, '_, '_> {
                     list("shown, beside bids that are open", own().map(shown)),
                 )
             }
+            NoBid::GoalReached => (
+                "an impression left of the goal".to_owned(),
+                "none that no open bid holds".to_owned(),
+            ),
             NoBid::NoBudget => {
                 let book = self.runtime.book;
-                let left = item.budget.slots().iter().map(|slot| book.available(*slot));
+                let left = item.budget.money().iter().map(|slot| book.available(*slot));
                 let left = Micros(left.min().unwrap_or_default());
                 (
                     format!(

@@ -169,7 +169,7 @@ fn an_explanation_takes_nothing_and_counts_nothing() {
     let world = World::new(2, |input, _| {
         input.line_items[0].frequency = vec![per_day("li_0", 1)];
     });
-    let slot = world.catalog.items[0].budget.slots()[0];
+    let slot = world.catalog.items[0].budget.money()[0];
     for seed in 0..20 {
         let explained = asked(&world, &request(), seed);
         assert!(explained.outcome.is_ok());

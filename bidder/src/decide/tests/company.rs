@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 /// One line item for each of `seconds`, with a video of that length; each dearer than the next.
 fn films(input: &mut Input, seconds: &[u32]) {
     let template = input.creatives[0].clone();
-    let slot = input.line_items[0].budget.slots()[0];
+    let slot = input.line_items[0].budget.money()[0];
     (input.creatives, input.line_items) = (Vec::new(), Vec::new());
     for (at, seconds) in seconds.iter().enumerate() {
         let mut creative = Creative {
@@ -148,7 +148,7 @@ fn competitors_do_not_answer_together() {
         let mut creative = input.creatives[0].clone();
         (creative.id, creative.advertiser) = ("cr_2".to_owned(), "adv_other".to_owned());
         input.creatives.push(creative);
-        let mut item = line_item("li_other", input.line_items[0].budget.slots()[0]);
+        let mut item = line_item("li_other", input.line_items[0].budget.money()[0]);
         (item.campaign, item.creatives) = ("cmp_2".to_owned(), vec!["cr_2".to_owned()]);
         input.line_items.push(item);
     });

@@ -30,7 +30,7 @@ fn a_test_is_answered_and_takes_nothing() {
         let event = notice::event(bill, exchange, &claims, fields, 0);
         assert_eq!(event, Err(notice::Refusal::Test));
     }
-    let slot = world.catalog.items[0].budget.slots()[0];
+    let slot = world.catalog.items[0].budget.money()[0];
     assert_eq!((world.book.reserved(slot), world.caps.subjects()), (0, 0));
 }
 
@@ -52,7 +52,7 @@ fn an_empty_lease_hands_over_to_the_next_offer() {
 #[test]
 fn refusals_of_leases_are_bounded() {
     let world = World::new(20, |_, _| ());
-    let slot = world.catalog.items[0].budget.slots()[0];
+    let slot = world.catalog.items[0].budget.money()[0];
     world.book.withdraw(slot, i64::MAX);
     assert_eq!(refused(&world, &request()), NoBid::NoBudget);
 }
@@ -98,7 +98,7 @@ fn a_refused_lease_gives_the_cap_back() {
     let world = World::new(1, |input, _| {
         input.line_items[0].frequency = vec![sample::per_day("li_0", 1)];
     });
-    let slot = world.catalog.items[0].budget.slots()[0];
+    let slot = world.catalog.items[0].budget.money()[0];
     let taken = world.book.withdraw(slot, i64::MAX);
     assert_eq!(refused(&world, &request()), NoBid::NoBudget);
     world.book.grant(slot, taken);

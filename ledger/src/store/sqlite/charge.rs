@@ -1,11 +1,12 @@
 //! What one event does to the tables: a ladder of checks, then the writes.
 
 use super::{budget_state, conversions, letters, mark};
+use crate::budget::Unit;
 use crate::carry::Carry;
 use crate::event::{Event, Fault, Kind, Outcome};
 use crate::invariant;
 use crate::letter::DeadLetter;
-use crate::money::Micros;
+use crate::money::{Micros, Multiplier};
 use crate::posting::{Column, Entry, Posting};
 use crate::store::{BudgetState, Funding, StoreError};
 use rusqlite::{OptionalExtension, Transaction, params};
@@ -31,11 +32,29 @@ pub(super) fn apply(
             let cost = cost(change, event)?;
             write(change, event, cost, true)
         }
-        Kind::Win | Kind::Loss | Kind::Impression | Kind::View | Kind::Click => {
+        Kind::Click => {
+            insert(change, event, true, Micros(0))?;
+            event
+                .budgets
+                .iter()
+                .try_for_each(|goal| click(change, goal))?;
+            Ok(Outcome::Recorded)
+        }
+        Kind::Win | Kind::Loss | Kind::Impression | Kind::View => {
             insert(change, event, true, Micros(0))?;
             Ok(Outcome::Recorded)
         }
     }
+}
+
+/// Counts a click for its goal; what exceeds it changes nothing.
+fn click(change: &Transaction<'_>, goal: &str) -> Result<(), StoreError> {
+    change
+        .prepare_cached(
+            "UPDATE budget SET spent = min(spent + ?2, max(bound, spent)) WHERE name = ?1",
+        )?
+        .execute(params![goal, Multiplier::ONE.millionths()])?;
+    Ok(())
 }
 
 /// Whether the event has been written before.
@@ -59,11 +78,15 @@ fn bill(
         let Some((currency, state)) = budget_state(change, key)? else {
             continue;
         };
-        if currency != event.currency {
+        if currency != event.currency && Unit::of(key) == Unit::Money {
             return refuse(change, event, Fault::WrongCurrency);
         }
         if budgets.iter().all(|known| known.key != key) {
-            budgets.push(Known { key, state });
+            budgets.push(Known {
+                key,
+                state,
+                wanted: 0,
+            });
         }
     }
     let unknown = event
@@ -73,38 +96,56 @@ fn bill(
     let cost = cost(change, event)?;
     // Asked before anything is decided: the reservation ends with its bill, whoever pays.
     let funding = funding(event, cost);
-    let funded = !unknown && fund(change, &budgets, cost, funding)?;
+    for known in &mut budgets {
+        known.wanted = match Unit::of(known.key) {
+            Unit::Money => cost.0,
+            Unit::Impressions | Unit::Clicks => event.multiplier.millionths(),
+        };
+    }
+    let funded = !unknown && fund(change, &budgets, funding)?;
     write(change, event, cost, funded)
 }
 
 struct Known<'e> {
     key: &'e str,
     state: BudgetState,
+    /// What the bill takes, in the budget's unit.
+    wanted: i64,
 }
 
 /// Takes a bill from its budgets, all or none, and says whether they had it.
 fn fund(
     change: &Transaction<'_>,
     budgets: &[Known<'_>],
-    cost: Micros,
     funding: Funding,
 ) -> Result<bool, StoreError> {
     let mut parts = Vec::with_capacity(budgets.len());
     for known in budgets {
         let (lease, frozen) = match funding {
-            Funding::Lease { held } => (held.0.min(known.state.leased.0), 0),
+            Funding::Lease { held } => {
+                // What the bid held of a goal it held whole.
+                let held = match Unit::of(known.key) {
+                    Unit::Money => held.0,
+                    Unit::Impressions | Unit::Clicks => known.wanted,
+                };
+                (held.min(known.state.leased.0), 0)
+            }
             Funding::Frozen { epoch } => (0, frozen_of(change, known.key, epoch)?),
             Funding::Late => (0, 0),
         };
-        let (lease, frozen) = (cost.0.min(lease), cost.0.min(frozen));
+        let (lease, frozen) = (known.wanted.min(lease), known.wanted.min(frozen));
         parts.push((known, lease, frozen));
     }
-    let funded = parts
-        .iter()
-        .all(|(known, lease, frozen)| cost.0 - lease - frozen <= known.state.remaining().0.max(0));
+    let funded = parts.iter().all(|(known, lease, frozen)| {
+        known.wanted - lease - frozen <= known.state.remaining().0.max(0)
+    });
     for (known, lease, frozen) in parts {
         // Where others did not have it, the node has still used up its part of the lease.
-        let (spent, frozen) = if funded { (cost.0, frozen) } else { (0, 0) };
+        let (spent, frozen) = if funded {
+            (known.wanted, frozen)
+        } else {
+            (0, 0)
+        };
         change
             .prepare_cached(
                 "UPDATE budget SET spent = spent + ?2, leased = leased - ?3, frozen = frozen - ?4
