@@ -12,6 +12,7 @@ mod audience;
 mod bad_input;
 mod budgets;
 mod client;
+mod clock;
 mod conversions;
 mod corpus;
 mod crash;

@@ -44,7 +44,7 @@ impl Node {
         assert!(allowed.unwrap().success());
     }
 
-    fn start_by(resources: &str, configuration: &str, program: Command) -> Self {
+    pub fn start_by(resources: &str, configuration: &str, program: Command) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("gavel-it-{}-{number}", std::process::id()));
