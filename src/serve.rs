@@ -38,6 +38,10 @@ use std::time::Duration;
 const READY_LOOKS: u32 = 6_000;
 const READY_PAUSE: Duration = Duration::from_millis(10);
 
+/// How nice the threads of maintenance are to the others (setpriority(2)): under full load they get
+/// a tenth of what a serving thread gets.
+const BEHIND: i32 = 10;
+
 /// A node that serves.
 pub struct Serving {
     /// Address of the data plane.
@@ -261,17 +265,19 @@ impl Serving {
         let (wake, woken) = channel();
         let publisher = Publisher::new(Arc::clone(&node), rates);
         let stop = shutdown.clone();
-        threads.push(spawn("publisher", move || {
+        threads.push(spawn_behind("publisher", move || {
             publisher.run(&woken, &stop, report);
         })?);
         let (stop, fetcher) = (shutdown.clone(), Arc::clone(&node));
-        threads.push(spawn("floors", move || {
+        threads.push(spawn_behind("floors", move || {
             crate::floors::run(&fetcher, &stop);
         })?);
         let (stop, counting) = (shutdown.clone(), Arc::clone(&node));
-        threads.push(spawn("caps", move || caps::keep(&counting, &stop, report))?);
+        threads.push(spawn_behind("caps", move || {
+            caps::keep(&counting, &stop, report)
+        })?);
         let (owner, stop) = (Arc::clone(&node), shutdown.clone());
-        threads.push(spawn("log", move || {
+        threads.push(spawn_behind("log", move || {
             crate::log::keep(&owner, &records, &stop, report);
         })?);
         let hooks = Arc::new(NodeHooks {
@@ -344,6 +350,16 @@ fn wait_until_ready(node: &Node) -> Result<()> {
         std::thread::sleep(READY_PAUSE);
     }
     bail!("not ready after a minute: {}", node.not_ready().join(", "))
+}
+
+/// Starts a thread of maintenance, which gives way to those that serve and to the ledger's where
+/// they share a core: what it does once in a while is worth milliseconds to whoever waits.
+fn spawn_behind(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+    spawn(name, move || {
+        // On Linux this is the thread's own. Where it is not allowed, all are served alike.
+        let _ = rustix::process::setpriority_process(None, BEHIND);
+        work();
+    })
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {

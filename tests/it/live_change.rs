@@ -117,3 +117,30 @@ fn a_bill_is_charged_once_and_a_forgery_never() {
         "one impression at 1.50 CPM: {text}"
     );
 }
+
+/// Maintenance on a core that it shares gives way to whoever waits for an answer.
+#[cfg(target_os = "linux")]
+#[test]
+fn maintenance_gives_way_to_serving() {
+    let node = Node::start(SMALL, "");
+    eventually(&node, |answer| answer.status == 200);
+    let nice = |wanted: &str| {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", node.pid())).unwrap();
+        let stats = tasks.map(|task| {
+            std::fs::read_to_string(task.unwrap().path().join("stat")).unwrap_or_default()
+        });
+        let named = format!("({wanted})");
+        let stat = stats
+            .into_iter()
+            .find(|stat| stat.contains(&named))
+            .unwrap();
+        // The nineteenth field of proc(5), the seventeenth after the name.
+        let fields = stat.rsplit_once(')').unwrap().1.split_whitespace();
+        fields.skip(16).next().unwrap().parse::<i32>().unwrap()
+    };
+    let served = nice("data-0");
+    assert_eq!(nice("ledger"), served);
+    for maintenance in ["publisher", "caps", "log", "floors"] {
+        assert_eq!(nice(maintenance), (served + 10).min(19), "{maintenance}");
+    }
+}
