@@ -274,7 +274,7 @@ impl Serving {
         })?);
         let (stop, counting) = (shutdown.clone(), Arc::clone(&node));
         threads.push(spawn_behind("caps", move || {
-            caps::keep(&counting, &stop, report)
+            caps::keep(&counting, &stop, report);
         })?);
         let (owner, stop) = (Arc::clone(&node), shutdown.clone());
         threads.push(spawn_behind("log", move || {
