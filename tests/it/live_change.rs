@@ -135,8 +135,8 @@ fn maintenance_gives_way_to_serving() {
             .find(|stat| stat.contains(&named))
             .unwrap();
         // The nineteenth field of proc(5), the seventeenth after the name.
-        let fields = stat.rsplit_once(')').unwrap().1.split_whitespace();
-        fields.skip(16).next().unwrap().parse::<i32>().unwrap()
+        let mut fields = stat.rsplit_once(')').unwrap().1.split_whitespace();
+        fields.nth(16).unwrap().parse::<i32>().unwrap()
     };
     let served = nice("data-0");
     assert_eq!(nice("ledger"), served);
