@@ -73,6 +73,7 @@ fn market() -> Market {
         placements: Vec::new(),
         deals: Vec::new(),
         partners: ["a", "b", "c"].map(partner).to_vec(),
+        ..Catalog::default()
     };
     Market::compile(catalog, RateTable::new(EUR, &[], "2026-11-24"), None).expect("a good catalog")
 }

@@ -24,6 +24,7 @@ use ledger::store::{SqliteStore, Store};
 use ledger::token::Signer;
 use ledger::writer::Writer;
 use ledger::{AuctionLog, AuctionRecord};
+use openrtb::taxonomy::Categories;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -70,6 +71,8 @@ pub struct Node {
     pub links: Links,
     /// What is known of categories.
     pub taxonomies: Taxonomies,
+    /// The same, to compare categories within an auction.
+    pub categories: Arc<Categories>,
     /// A day of traffic, hour by hour.
     pub hours: Hours,
     /// Somebody asks that everything be read again: resources, audience, rates, price keys.
@@ -151,6 +154,7 @@ impl Node {
             caps,
             user_seed: keys::user_seed(&settings.storage)?,
             links: Links::new(&settings.public_url),
+            categories: Arc::new(Categories::new(taxonomies.clone())),
             taxonomies,
             writer,
             trust,

@@ -215,6 +215,7 @@ impl Publisher {
         let before = self.node.snapshot.load_full();
         let settings = &self.node.settings;
         let mut selling = compiled.exchange;
+        selling.categories = Arc::clone(&self.node.categories);
         let now_s = clock::unix_s();
         self.node.floor_feeds.fill(&mut selling.publishers, now_s);
         if settings.local_bidder {

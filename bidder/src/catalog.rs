@@ -11,7 +11,7 @@ mod pricing;
 mod shown;
 mod targeting;
 
-pub use crate::permit::taxonomy::{Taxonomies, TaxonomyFault};
+pub use openrtb::taxonomy::{Taxonomies, TaxonomyFault};
 
 use crate::frequency::Cap;
 use ledger::{BudgetPath, Cpm, Currency, Draws};

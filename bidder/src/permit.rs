@@ -9,7 +9,6 @@
 mod blocks;
 pub(crate) mod floor;
 pub(crate) mod place;
-pub(crate) mod taxonomy;
 
 pub(crate) use blocks::{Blocks, Categories, categories};
 #[cfg(test)]

@@ -17,6 +17,7 @@ pub use treatment::{MAX_RULES, Treatment};
 
 use crate::floor::{Basis, Floors};
 use ledger::{Cpm, Currency};
+use openrtb::taxonomy::Categories;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -34,6 +35,8 @@ pub struct Catalog {
     pub deals: Vec<Deal>,
     /// Who buys, at most [`MAX_PARTNERS`].
     pub partners: Vec<Partner>,
+    /// What compares their categories with those that are blocked or allowed.
+    pub categories: Arc<Categories>,
 }
 
 /// How a winner's price is found.

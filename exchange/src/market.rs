@@ -10,6 +10,7 @@ use crate::screen::Loss;
 use foldhash::fast::RandomState;
 use ledger::RateTable;
 use openrtb::reshape::Shape;
+use openrtb::taxonomy::Categories;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -118,6 +119,7 @@ pub struct Market {
     by_placement: Map<u32>,
     buyers: Vec<Buyer>,
     rates: RateTable,
+    categories: Arc<Categories>,
 }
 
 impl Market {
@@ -143,6 +145,7 @@ impl Market {
             by_placement: Map::default(),
             buyers: Vec::with_capacity(catalog.partners.len()),
             rates,
+            categories: catalog.categories,
         };
         for publisher in catalog.publishers {
             market.add_seller(publisher, previous);
@@ -278,6 +281,11 @@ impl Market {
     /// The publishers, in the order of the catalog.
     pub fn sellers(&self) -> &[Seller] {
         &self.sellers
+    }
+
+    /// What compares categories with those that are blocked or allowed.
+    pub fn categories(&self) -> &Categories {
+        &self.categories
     }
 
     /// The rates between currencies.

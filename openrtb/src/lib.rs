@@ -19,6 +19,7 @@ mod object;
 pub mod request;
 pub mod reshape;
 pub mod response;
+pub mod taxonomy;
 pub mod validate;
 mod value;
 

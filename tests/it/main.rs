@@ -11,6 +11,7 @@
 mod audience;
 mod bad_input;
 mod budgets;
+mod categories;
 mod client;
 mod clock;
 mod conversions;

@@ -4,11 +4,11 @@ use super::{Creative, Format};
 use crate::frequency::Cap;
 use crate::markup::{Markup, Parts, banner_types, is_secure};
 use crate::native::Native;
-use crate::permit::taxonomy::Taxonomies;
 use crate::permit::{Categories, categories};
 use crate::vast::{self, Described};
 use openrtb::Encode;
 use openrtb::encode::Object;
+use openrtb::taxonomy::Taxonomies;
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 

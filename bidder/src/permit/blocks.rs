@@ -1,13 +1,13 @@
 //! Which creatives a blocked value concerns: advertisers, categories and applications become one
 //! set of blocked creatives, once for each request.
 
-use super::taxonomy::{CONTENT_1, Mapped, Taxonomies, family};
 use crate::bits::{Set, words_for};
 use crate::catalog::{Advertiser, Creative};
 use crate::dimension::inventory::suffixes;
 use foldhash::fast::FixedState;
 use openrtb::BidRequest;
 use openrtb::list::CategoryTaxonomy;
+use openrtb::taxonomy::{CONTENT_1, Mapped, Taxonomies, family};
 use std::collections::HashMap;
 
 type Creatives = HashMap<Box<str>, Set, FixedState>;

@@ -51,6 +51,7 @@ fn market(seats: &[&str]) -> Market {
         placements: Vec::new(),
         deals: Vec::new(),
         partners: vec![partner("a"), partner("b")],
+        ..Catalog::default()
     };
     let rates = RateTable::new(EUR, &[(USD, Micros(1_250_000))], "2026-11-24");
     Market::compile(catalog, rates, None).unwrap()

@@ -46,6 +46,7 @@ fn exchange(deals: Vec<Deal>, answer: &'static str) -> Exchange {
         placements: vec![placement],
         deals,
         partners: vec![partner("p", "")],
+        ..Catalog::default()
     };
     let rates = [(Currency(*b"USD"), Micros(1_250_000))];
     let rates = RateTable::new(EUR, &rates, "2026-11-24");

@@ -103,6 +103,7 @@ pub(crate) fn market_of(publisher: Publisher, partners: Vec<Partner>) -> Market 
         placements: vec![placement],
         deals: Vec::new(),
         partners,
+        ..Catalog::default()
     };
     let rates = [(Currency(*b"USD"), Micros(1_250_000))];
     Market::compile(catalog, RateTable::new(EUR, &rates, "2026-11-24"), None).unwrap()

@@ -5,13 +5,17 @@
 //! here. Categories are mapped between taxonomies by their names. One without a namesake counts
 //! as the nearest above it that has one, and as anything below that: what may not be shown is
 //! then refused rather than guessed. The content taxonomies from 2.0 on keep their numbers from
-//! version to version and count as one. Work of the catalog's build, nothing of it is on the
-//! bid path.
+//! version to version and count as one.
+//!
+//! [`Taxonomies`] is for whoever compiles lists off the path; [`Categories`] answers on it: made
+//! once, a lookup by hash and a walk of a few levels, no allocation.
 
 use std::collections::HashMap;
+use std::error::Error;
+use std::fmt;
 
 /// The content taxonomy 1.0, whose ids say what lies above: `IAB7` of `IAB7-39`.
-pub(crate) const CONTENT_1: i64 = 1;
+pub const CONTENT_1: i64 = 1;
 /// What stands for all content taxonomies from 2.0 on.
 const CONTENT_2: i64 = 2;
 /// Most levels of a taxonomy.
@@ -32,30 +36,39 @@ struct Tree {
 }
 
 /// Why a taxonomy is not taken.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TaxonomyFault {
     /// No line of the table names its columns.
-    #[error(
-        "expected a line that names the columns, with `Unique ID` or `IAB Code`, and then `Name` \
-         or `IAB Category`, apart by tabs"
-    )]
     NoHeader,
     /// There is no category.
-    #[error("has no category below its line of columns")]
     Empty,
 }
 
+impl fmt::Display for TaxonomyFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoHeader => {
+                "expected a line that names the columns, with `Unique ID` or `IAB Code`, and then \
+                 `Name` or `IAB Category`, apart by tabs"
+            }
+            Self::Empty => "has no category below its line of columns",
+        })
+    }
+}
+
+impl Error for TaxonomyFault {}
+
 /// A category as another taxonomy knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Mapped {
+pub struct Mapped {
     /// Itself, or the nearest above it that has a namesake; then all above that.
-    pub(crate) up: Vec<String>,
+    pub up: Vec<String>,
     /// What it could be besides, where it has no namesake.
-    pub(crate) below: Vec<String>,
+    pub below: Vec<String>,
 }
 
 /// One number for taxonomies that number their categories alike.
-pub(crate) fn family(cattax: i64) -> i64 {
+pub fn family(cattax: i64) -> i64 {
     match cattax {
         0 => CONTENT_1,
         2 | 5 | 6 | 7 | 9 => CONTENT_2,
@@ -109,21 +122,21 @@ impl Taxonomies {
     }
 
     /// The families whose categories can be compared with those of `own`.
-    pub(crate) fn reachable(&self, own: i64) -> impl Iterator<Item = i64> {
+    pub fn reachable(&self, own: i64) -> impl Iterator<Item = i64> {
         let others = self.families.keys().copied();
         let known = self.families.contains_key(&own);
         std::iter::once(own).chain(others.filter(move |other| known && *other != own))
     }
 
     /// Whether it is known what lies above a category: from the table, or from the ids.
-    pub(crate) fn knows(&self, family: i64) -> bool {
+    pub fn knows(&self, family: i64) -> bool {
         family == CONTENT_1 || self.families.contains_key(&family)
     }
 
     /// A category of family `own` as family `asked` knows it; `None` where that cannot be said.
     ///
     /// Within a family that nobody [`knows`](Self::knows), a category is no more than itself.
-    pub(crate) fn map(&self, own: i64, cat: &str, asked: i64) -> Option<Mapped> {
+    pub fn map(&self, own: i64, cat: &str, asked: i64) -> Option<Mapped> {
         let tree = self.families.get(&own);
         if own == asked {
             let structural = own == CONTENT_1;
@@ -156,6 +169,79 @@ impl Taxonomies {
         };
         let up = target.up(&found);
         Some(Mapped { up, below })
+    }
+}
+
+/// What compares categories on the path.
+#[derive(Clone, Debug, Default)]
+pub struct Categories {
+    taxonomies: Taxonomies,
+    /// By the family of a category and the one in which it is asked for: what it is there.
+    across: HashMap<(i64, i64), HashMap<String, Mapped>>,
+}
+
+impl Categories {
+    /// Works out what every category of each taxonomy is in the others.
+    pub fn new(taxonomies: Taxonomies) -> Self {
+        let mut across = HashMap::new();
+        for (own, tree) in &taxonomies.families {
+            for asked in taxonomies.families.keys().filter(|asked| *asked != own) {
+                let mapped = tree.names.keys().filter_map(|cat| {
+                    let mapped = taxonomies.map(*own, cat, *asked)?;
+                    Some((cat.clone(), mapped))
+                });
+                across.insert((*own, *asked), mapped.collect());
+            }
+        }
+        Self { taxonomies, across }
+    }
+
+    /// Whether a category is `listed`, or is below one that is: itself in a list of its own
+    /// family (see [`family`]), as its namesake in that of another. One that could be any of
+    /// several is listed where one of them is, and one that cannot be compared always is.
+    pub fn is_blocked(
+        &self,
+        (own, cat): (i64, &str),
+        asked: i64,
+        listed: impl Fn(&str) -> bool,
+    ) -> bool {
+        if own == asked {
+            return self.is_within(own, cat, &listed);
+        }
+        let mapped = self.across.get(&(own, asked)).and_then(|all| all.get(cat));
+        mapped.is_none_or(|Mapped { up, below }| up.iter().chain(below).any(|one| listed(one)))
+    }
+
+    /// Whether a category is certainly `listed` or below one that is.
+    pub fn is_allowed(
+        &self,
+        (own, cat): (i64, &str),
+        asked: i64,
+        listed: impl Fn(&str) -> bool,
+    ) -> bool {
+        if own == asked {
+            return self.is_within(own, cat, &listed);
+        }
+        let mapped = self.across.get(&(own, asked)).and_then(|all| all.get(cat));
+        mapped.is_some_and(|Mapped { up, .. }| up.iter().any(|one| listed(one)))
+    }
+
+    /// Whether a category or one above it is listed: above by the table, else by the id.
+    fn is_within(&self, own: i64, cat: &str, listed: &impl Fn(&str) -> bool) -> bool {
+        let tree = self.taxonomies.families.get(&own);
+        let known = tree.filter(|tree| tree.names.contains_key(cat));
+        let mut at = Some(cat);
+        for _ in 0..MOST_LEVELS {
+            let Some(one) = at else { return false };
+            if listed(one) {
+                return true;
+            }
+            at = match known {
+                Some(tree) => tree.parents.get(one).map(String::as_str),
+                None => above(one),
+            };
+        }
+        false
     }
 }
 
@@ -279,6 +365,39 @@ mod tests {
         assert_eq!(none.add(1, "a,b\nc,d"), Err(TaxonomyFault::NoHeader));
         let empty = none.add(1, "Unique ID\tParent\tName\n\n");
         assert_eq!(empty, Err(TaxonomyFault::Empty));
+    }
+
+    #[test]
+    fn lists_are_asked_in_their_own_taxonomy() {
+        let categories = Categories::new(both());
+        let content = family(7);
+        let blocked = |own, cat, asked, list: &[&str]| {
+            categories.is_blocked((own, cat), asked, |one| list.contains(&one))
+        };
+        let allowed = |own, cat, asked, list: &[&str]| {
+            categories.is_allowed((own, cat), asked, |one| list.contains(&one))
+        };
+        // Within one taxonomy: itself and what is above, by the table or by the id.
+        assert!(blocked(1, "IAB7-2", 1, &["IAB7"]) && blocked(1, "IAB7-2", 1, &["IAB7-2"]));
+        assert!(!blocked(1, "IAB7", 1, &["IAB7-2"]) && !blocked(1, "IAB70", 1, &["IAB7"]));
+        assert!(blocked(1, "IAB9-5", 1, &["IAB9"]));
+        assert!(
+            blocked(content, "23", content, &["20"]) && !blocked(content, "23", content, &["2"])
+        );
+        // A number of one taxonomy is not that of another.
+        assert!(!blocked(content, "21", 1, &["21"]));
+        assert!(blocked(content, "21", 1, &["IAB7"]) && blocked(content, "21", 1, &["IAB7-2"]));
+        assert!(!blocked(content, "21", 1, &["IAB8"]) && !blocked(content, "21", 1, &["IAB7-1"]));
+        // Without a namesake it could be anything below.
+        assert!(blocked(content, "22", 1, &["IAB7-1"]) && !allowed(content, "22", 1, &["IAB7-1"]));
+        assert!(allowed(content, "22", 1, &["IAB7"]) && allowed(1, "IAB7-2", content, &["20"]));
+        // What cannot be compared is blocked by any list, and allowed by none.
+        assert!(blocked(8, "1003", 1, &["IAB7"]) && !allowed(8, "1003", 1, &["IAB7"]));
+        assert!(blocked(content, "99", 1, &["IAB7"]));
+        // Without tables, equal ids of one taxonomy are still equal.
+        let none = Categories::default();
+        assert!(none.is_blocked((content, "22"), content, |one| one == "22"));
+        assert!(none.is_blocked((content, "22"), 1, |one| one == "IAB1"));
     }
 
     /// A table that goes round in circles ends all the same.
