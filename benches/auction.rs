@@ -51,6 +51,7 @@ fn market() -> Market {
         blocked_categories: vec!["IAB25".into()],
         requires_creative_id: true,
         max_markup: 256 * 1024,
+        loss_prices: exchange::catalog::LossPrices::default(),
         requests: exchange::catalog::Requests::default(),
     };
     let partner = |id: &str| Partner {

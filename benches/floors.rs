@@ -82,6 +82,7 @@ fn publisher(fields: &[(&str, Field)]) -> Publisher {
         blocked_categories: Vec::new(),
         requires_creative_id: false,
         max_markup: 256 * 1024,
+        loss_prices: exchange::catalog::LossPrices::default(),
         requests: exchange::catalog::Requests::default(),
     }
 }

@@ -52,6 +52,18 @@ pub enum Pricing {
     },
 }
 
+/// What loss notices tell of prices (`${AUCTION_MIN_TO_WIN}` and `${AUCTION_PRICE}` of a `lurl`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LossPrices {
+    /// Nothing.
+    None,
+    /// What would have won, to bids that a higher price would have helped.
+    #[default]
+    MinToWin,
+    /// That, and the clearing price to every bid for an imp that sold.
+    Clearing,
+}
+
 /// A publisher: owner of sites, applications or screens.
 #[derive(Clone, Debug)]
 pub struct Publisher {
@@ -83,6 +95,8 @@ pub struct Publisher {
     pub requires_creative_id: bool,
     /// The largest markup that it takes, in bytes.
     pub max_markup: usize,
+    /// What losers learn of prices.
+    pub loss_prices: LossPrices,
     /// What it says once about its requests.
     pub requests: Requests,
 }

@@ -11,7 +11,7 @@ mod unsold;
 
 pub use unsold::explain;
 
-use crate::catalog::Format;
+use crate::catalog::{Format, LossPrices};
 use crate::clear::Award;
 use crate::link::notice::{Device, Kind, Notice, Outbox};
 use crate::lot::Auction;
@@ -300,18 +300,21 @@ impl Texts {
         }
     }
 
-    /// A loser learns the price to win only where price was the reason, and never what the
-    /// winner pays.
+    /// A loser learns what the publisher lets it: the price to win only where price was the
+    /// reason, and what the winner pays only where the imp sold.
     fn lost(auction: &Auction<'_>, offer: &Offer<'_>, loss: Loss, award: Option<&Award>) -> Self {
+        let told = auction.seller.publisher.loss_prices;
         let floor = offer.lot.map(|lot| auction.floor(lot, offer.buyer));
         let needed = match award {
             Some(award) => Some(award.cleared.loser_min_to_win),
             None => floor.map(|floor| floor.enforced),
         };
-        let needed = needed.filter(|_| loss.is_about_price());
+        let needed = needed.filter(|_| told != LossPrices::None && loss.is_about_price());
         let min_to_win = needed.and_then(|price| own_price(auction, offer, price));
+        let cleared = award.filter(|_| told == LossPrices::Clearing);
+        let price = cleared.and_then(|award| own_price(auction, offer, award.cleared.price));
         Self {
-            price: None,
+            price: price.map(|price| price.to_string()),
             min_to_win: min_to_win.map(|price| price.to_string()),
             mbr: None,
             loss: loss.code(),

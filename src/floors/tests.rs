@@ -25,6 +25,7 @@ fn publisher(file: &str) -> Publisher {
         blocked_categories: Vec::new(),
         requires_creative_id: false,
         max_markup: 256 * 1024,
+        loss_prices: exchange::catalog::LossPrices::default(),
         requests: exchange::catalog::Requests::default(),
     }
 }

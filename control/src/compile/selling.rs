@@ -4,7 +4,7 @@ use super::{Compiled, World};
 use crate::fault::Fault;
 use crate::model::{Category, Country, Domain, Id, Instant, Name, Tag};
 use crate::resource::deal::Price;
-use crate::resource::publisher::Auction;
+use crate::resource::publisher::{Auction, LossPrices};
 use crate::resource::terms::Format;
 use crate::resource::{Deal, Kind, Partner, Publisher, Resource, Status};
 use exchange::catalog as sell;
@@ -91,6 +91,11 @@ fn seller(id: &str, publisher: &Publisher) -> sell::Publisher {
         blocked_categories: texts(&publisher.blocked_categories, |cat: &Category| &cat.0),
         requires_creative_id: publisher.requires_creative_id,
         max_markup: publisher.max_markup_bytes.0 as usize,
+        loss_prices: match publisher.loss_prices {
+            LossPrices::None => sell::LossPrices::None,
+            LossPrices::MinToWin => sell::LossPrices::MinToWin,
+            LossPrices::Clearing => sell::LossPrices::Clearing,
+        },
         requests: sell::Requests {
             stored: publisher.request.as_ref().map(|request| request.1.clone()),
             from_servers: publisher.from_servers,

@@ -18,6 +18,18 @@ choices! {
     }
 }
 
+choices! {
+    /// What loss notices tell partners of prices.
+    pub enum LossPrices {
+        /// Nothing.
+        None = "none",
+        /// What would have won, where price was the reason.
+        MinToWin = "min_to_win",
+        /// That, and what the winner pays.
+        Clearing = "clearing",
+    }
+}
+
 model! {
     /// A publisher.
     pub struct Publisher {
@@ -49,6 +61,8 @@ model! {
         pub requires_creative_id: bool = false,
         /// The largest markup that may be shown here, in bytes.
         pub max_markup_bytes: Whole<1_024, 1_048_576> = Whole(262_144),
+        /// What loss notices tell of prices.
+        pub loss_prices: LossPrices = LossPrices::MinToWin,
         /// What its requests begin with, as OpenRTB has it; what a request says itself wins.
         pub request: Option<StoredRequest> = None,
         /// Whether its requests come from servers, so that the address and browser of the caller

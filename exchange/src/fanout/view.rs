@@ -12,7 +12,7 @@ use bumpalo::Bump;
 use bytes::Bytes;
 use ledger::Cpm;
 use openrtb::request::Imp;
-use openrtb::{BidRequest, Encode, List};
+use openrtb::{BidRequest, Encode, Flag, List};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -106,8 +106,8 @@ impl<'b, 'a> Bodies<'b, 'a> {
     }
 }
 
-/// The request as a partner sees it: its imps with their floors and the formats that it buys,
-/// the time that is truly left, the kind of auction, and the currencies that are accepted.
+/// The request as a partner sees it: its imps with their floors and the formats that it buys, whether
+/// they are all, the time that is truly left, the kind of auction, and the currencies that are accepted.
 /// Everything else, unknown fields included, is as the publisher sent it.
 pub fn view<'a>(
     auction: &Auction<'a>,
@@ -148,8 +148,14 @@ pub fn view<'a>(
         Pricing::FirstPrice => 1,
         Pricing::SecondPrice { .. } => 2,
     };
+    // A partner that is not shown every imp is not told that these are all.
+    let whole = invited.lots.len() == auction.lots.len();
     BidRequest {
         imp: List::new(imps.into_bump_slice()),
+        allimps: auction
+            .request
+            .allimps
+            .map(|all| if whole { all } else { Flag(0) }),
         tmax: Some(tmax_ms),
         at: Some(at),
         cur,

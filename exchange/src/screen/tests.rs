@@ -29,6 +29,7 @@ fn market(seats: &[&str]) -> Market {
         blocked_categories: vec!["IAB25".into()],
         requires_creative_id: true,
         max_markup: 4_096,
+        loss_prices: crate::catalog::LossPrices::default(),
         requests: crate::catalog::Requests::default(),
     };
     let partner = |id: &str| Partner {

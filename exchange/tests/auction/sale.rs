@@ -4,7 +4,7 @@ use crate::partner::{Behaviour, Partner};
 use crate::setting::{
     EUR, Exchange, market, market_of, on_a_worker, partner, post, publisher, signer,
 };
-use exchange::catalog::{Format, Partner as Buyer, Pricing};
+use exchange::catalog::{Format, LossPrices, Partner as Buyer, Pricing, Publisher};
 use exchange::counters::{NoticeEvent, PartnerEvent};
 use exchange::link::notice;
 use exchange::settle::Sold;
@@ -34,6 +34,13 @@ const LOWER: &str = r#"{"id":"@ID","cur":"EUR","seatbid":[{"seat":"low","bid":[{
     "impid":"1","price":2,"adm":"<b>4</b>","w":1,"h":1,"lurl":
     "http://@ME/loss?r=${AUCTION_LOSS}&m=${AUCTION_MIN_TO_WIN}"}]}]}"#;
 
+fn pricing(pricing: Pricing) -> Publisher {
+    Publisher {
+        pricing,
+        ..publisher()
+    }
+}
+
 /// Waits until the partners have their notices.
 async fn delivered(exchange: &mut Exchange, count: usize, partners: &[&Partner]) {
     let sender = notice::send(
@@ -55,13 +62,9 @@ async fn delivered(exchange: &mut Exchange, count: usize, partners: &[&Partner])
     sender.abort();
 }
 
-async fn example(pricing: Pricing) -> (Vec<Sold>, serde_json::Value, Vec<String>, Vec<String>) {
+async fn example(publisher: Publisher) -> (Vec<Sold>, serde_json::Value, Vec<String>, Vec<String>) {
     let high = Partner::start(Behaviour::Answer(HIGH)).await;
     let low = Partner::start(Behaviour::Answer(LOWER)).await;
-    let publisher = exchange::catalog::Publisher {
-        pricing,
-        ..publisher()
-    };
     let partners = vec![partner("high", &high.address), partner("low", &low.address)];
     let mut exchange = Exchange::new(market_of(publisher, partners), "");
     let (outcome, answer) = exchange.sell(REQUEST).await;
@@ -77,10 +80,10 @@ async fn example(pricing: Pricing) -> (Vec<Sold>, serde_json::Value, Vec<String>
 #[test]
 fn the_second_price_of_the_specifications_example_is_paid_and_told() {
     on_a_worker(async {
-        let pricing = Pricing::SecondPrice {
+        let second_price = pricing(Pricing::SecondPrice {
             increment: Cpm(10_000),
-        };
-        let (sold, answer, won, lost) = example(pricing).await;
+        });
+        let (sold, answer, won, lost) = example(second_price).await;
         assert_eq!((sold[0].price, sold[0].currency), (Cpm(910_000), EUR));
         assert_eq!(won, ["/win?p=0.91&m=0.90&c=EUR"]);
         assert_eq!(
@@ -149,7 +152,7 @@ fn the_second_price_of_the_specifications_example_is_paid_and_told() {
 #[test]
 fn the_first_price_of_the_specifications_example_is_paid_and_told() {
     on_a_worker(async {
-        let (sold, _, won, lost) = example(Pricing::FirstPrice).await;
+        let (sold, _, won, lost) = example(pricing(Pricing::FirstPrice)).await;
         assert_eq!(sold[0].price, Cpm(1_000_000));
         assert_eq!(won, ["/win?p=1.00&m=0.90&c=EUR"]);
         assert_eq!(
@@ -157,6 +160,30 @@ fn the_first_price_of_the_specifications_example_is_paid_and_told() {
             [
                 "/loss?r=100&m=1.00&p=",
                 "/loss?r=102&m=1.00&p=",
+                "/loss?r=203&m="
+            ]
+        );
+    });
+}
+
+#[test]
+fn losers_learn_the_prices_that_the_publisher_lets_them() {
+    on_a_worker(async {
+        let telling = |loss_prices| Publisher {
+            loss_prices,
+            ..publisher()
+        };
+        let (_, _, _, lost) = example(telling(LossPrices::None)).await;
+        assert_eq!(
+            lost,
+            ["/loss?r=100&m=&p=", "/loss?r=102&m=&p=", "/loss?r=203&m="]
+        );
+        let (_, _, _, lost) = example(telling(LossPrices::Clearing)).await;
+        assert_eq!(
+            lost,
+            [
+                "/loss?r=100&m=0.91&p=0.91",
+                "/loss?r=102&m=0.91&p=0.91",
                 "/loss?r=203&m="
             ]
         );
@@ -172,7 +199,7 @@ fn partners_see_what_they_may_see() {
         let abroad = Partner::start(no).await;
         let request = REQUEST.replace(
             r#""imp":["#,
-            r#""tmax":400,"imp":[{"id":"2","video":{"mimes":["video/mp4"]}},"#,
+            r#""tmax":400,"allimps":1,"imp":[{"id":"2","video":{"mimes":["video/mp4"]}},"#,
         );
         let of = |format, buyer: Buyer| Buyer {
             formats: vec![format],
@@ -196,6 +223,7 @@ fn partners_see_what_they_may_see() {
         let seen = |text: &str| -> serde_json::Value { serde_json::from_str(text).unwrap() };
         let banner = seen(&banners.asked.borrow()[0]);
         assert_eq!(banner["imp"].as_array().unwrap().len(), 1);
+        assert_eq!(banner["allimps"], 0, "a part is not all");
         let imp = &banner["imp"][0];
         assert_eq!((&imp["id"], &imp["later"]), (&json!("1"), &json!(true)));
         assert_eq!(
@@ -222,6 +250,7 @@ fn partners_see_what_they_may_see() {
         );
         let local = seen(&exchange.desk.local.1.borrow()[0]);
         assert_eq!(local["imp"].as_array().unwrap().len(), 2);
+        assert_eq!(local["allimps"], 1);
         assert!(abroad.asked.borrow().is_empty());
         assert_eq!(exchange.count("abroad", PartnerEvent::NotInvited), 1);
     });
