@@ -136,6 +136,8 @@ fn event(number: u32, of: u32) -> Event {
         currency: EUR,
         multiplier: Multiplier::ONE,
         share_ppm: if sold { 850_000 } else { 0 },
+        platform_ppm: 0,
+        data: String::new(),
         reason: i64::from(kind == Kind::Loss) * 102,
         budgets: if kind == Kind::Bill {
             vec![format!("line:li_{buyer}")]

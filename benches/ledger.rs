@@ -97,6 +97,7 @@ fn claims(line_item: &str, number: u64) -> Claims<'_> {
         cpm: 2_500_000,
         multiplier: Multiplier::ONE,
         currency: *b"EUR",
+        fees: ledger::Fees::default(),
         day: Day(NOW_S / 86_400),
         draws: Draws {
             line_item: true,

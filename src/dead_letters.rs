@@ -127,7 +127,7 @@ fn hand_over(node: &Node, letter: &Refused) -> Judged {
         // Whoever asked for the replay may have gone; the event stands all the same.
         let _ = told.send(result);
     };
-    let charge = (event.kind, event.cpm.most_for(event.multiplier));
+    let charge = (event.kind, event.most());
     node.writer.record(event, Box::new(reply));
     Judged::Handed(charge, answer)
 }

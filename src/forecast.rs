@@ -185,7 +185,8 @@ impl<'n> World<'n> {
 struct Look {
     /// Whether it is targeted.
     avail: bool,
-    /// Its offer: place of the imp, price, and the price in the currency of comparison.
+    /// Its offer: place of the imp, what it costs in all, and the price in the currency of
+    /// comparison.
     offer: Option<(u32, Cpm, Taken)>,
     /// Whether no other line item is dearer.
     leads: bool,
@@ -205,7 +206,7 @@ impl Look {
         for verdict in &drafted.verdicts {
             match &verdict.step {
                 Step::Bid(price) | Step::Outbid { price, .. } => {
-                    let offer = (verdict.imp, price.price, offered(verdict.imp, price));
+                    let offer = (verdict.imp, price.gross(), offered(verdict.imp, price));
                     (look.avail, look.stopped) = (true, None);
                     look.offer.get_or_insert(offer);
                 }

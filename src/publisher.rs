@@ -21,6 +21,7 @@ use bidder::plan::{CampaignDay, GoalDay, LocalTime, Tick};
 use bidder::{Catalog, Exchange, Pacers, Plan};
 use control::civil::civil;
 use control::compile::{Crediting, compile};
+use control::serving::Reason;
 use exchange::Market;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -76,6 +77,7 @@ impl Publisher {
             market: Arc::clone(&nothing.market),
             catalog: Arc::clone(&nothing.catalog),
             exchanges: Arc::default(),
+            withheld: Arc::default(),
             crediting: Arc::default(),
             zones: Vec::new(),
             campaigns: Vec::new(),
@@ -275,6 +277,7 @@ impl Publisher {
             market: Arc::new(market),
             catalog: Arc::new(catalog),
             exchanges: Arc::new(callers.collect()),
+            withheld: Arc::new(compiled.not_serving.into_iter().collect()),
             crediting: Arc::new(compiled.crediting),
             zones: compiled.zones,
             campaigns,
@@ -423,6 +426,7 @@ impl Publisher {
             plan,
             audience: Arc::clone(&self.audience),
             exchanges: Arc::clone(&self.state.exchanges),
+            withheld: Arc::clone(&self.state.withheld),
             crediting: Arc::clone(&self.state.crediting),
             rates: Arc::clone(&self.state.rates),
             purse: self.state.purse.clone(),
@@ -459,6 +463,7 @@ struct State {
     market: Arc<Market>,
     catalog: Arc<Catalog>,
     exchanges: Arc<HashMap<String, Exchange>>,
+    withheld: Arc<HashMap<String, Vec<Reason>>>,
     crediting: Arc<HashMap<String, Crediting>>,
     zones: Vec<TimeZone>,
     /// Campaigns in the catalog's order, with the place of their advertiser.

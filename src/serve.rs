@@ -13,14 +13,15 @@ use crate::rates::Rates;
 use crate::server;
 use crate::shutdown::Shutdown;
 use anyhow::{Context, Result, bail};
+use bidder::Catalog;
 use bidder::decide::Explained;
 use bidder::funnel::{Counts, FunnelKey, Stage};
-use bidder::{Catalog, Idle};
 use control::api::{
     Ask, Draft, Forecast, Format, FunnelRow, Hooks, Letters, NotConverted, NotExplained, Reported,
     Settings as ApiSettings,
 };
 use control::fault::Fault;
+use control::serving::Reason;
 use exchange::link::notice::{self, Inbox, Journal, Post};
 use jiff::Timestamp;
 use ledger::letter::Wanted;
@@ -195,10 +196,19 @@ impl Hooks for NodeHooks {
         rows
     }
 
-    fn idle(&self, line_item: &str) -> Option<Idle> {
+    fn withheld(&self, line_item: &str) -> Vec<Reason> {
         let snapshot = self.node.snapshot.load();
-        let place = self.places.of(&snapshot.catalog, line_item)?;
-        snapshot.plan.why_idle(place)
+        match self.places.of(&snapshot.catalog, line_item) {
+            Some(place) => {
+                let idle = snapshot.plan.why_idle(place).map(Reason::Idle);
+                idle.into_iter().collect()
+            }
+            None => snapshot
+                .withheld
+                .get(line_item)
+                .cloned()
+                .unwrap_or_default(),
+        }
     }
 
     fn not_ready(&self) -> Vec<String> {

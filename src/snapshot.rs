@@ -6,6 +6,7 @@ use crate::hours::Hour;
 use crate::purse::Purse;
 use bidder::{Catalog, Exchange, Plan};
 use control::compile::Crediting;
+use control::serving::Reason;
 use exchange::Market;
 use exchange::enrich::GeoDatabase;
 use ledger::{Currency, RateTable};
@@ -26,6 +27,8 @@ pub struct Snapshot {
     pub audience: Arc<Audience>,
     /// Who may call the bidder, by name.
     pub exchanges: Arc<HashMap<String, Exchange>>,
+    /// Why line items are not in the catalog, by id.
+    pub withheld: Arc<HashMap<String, Vec<Reason>>>,
     /// How the conversions of each advertiser are counted.
     pub crediting: Arc<HashMap<String, Crediting>>,
     /// Rates of the day.
@@ -55,6 +58,7 @@ impl Snapshot {
             catalog: Arc::new(catalog),
             audience: Arc::new(Audience::empty()),
             exchanges: Arc::default(),
+            withheld: Arc::default(),
             crediting: Arc::default(),
             rates,
             purse,

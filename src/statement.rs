@@ -87,7 +87,7 @@ impl Sheet {
             Account::Advertiser(_) | Account::Data(_) => "line item",
             Account::Publisher(_) => "placement",
             Account::Buyer { .. } | Account::ExchangeFee => "publisher",
-            Account::OverDelivery => "advertiser",
+            Account::OverDelivery | Account::PlatformFee => "advertiser",
             Account::Media { .. } | Account::Adjustments => "item",
         }
     }

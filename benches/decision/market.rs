@@ -4,7 +4,7 @@
 use audience::{Builder, Generation, IdKind, KeySeed, Lookup, SegmentId, UserKey};
 use bidder::catalog::{
     Advertiser, Audience, Campaign, Catalog, Circle, Creative, Delivery, Dimension, Format, Hours,
-    Input, LineItem, Missing, Pacing, Pricing, Rule, Strategy, Subject, Targeting, Value,
+    Input, LineFees, LineItem, Missing, Pacing, Pricing, Rule, Strategy, Subject, Targeting, Value,
 };
 use bidder::frequency::{self, Cap, Level, Scope, WithoutId};
 use bidder::plan::{CampaignDay, LocalTime, Tick};
@@ -230,6 +230,7 @@ fn input(line_items: usize, book: &Book, random: &mut Random) -> Input {
             strategy: Strategy::FixedCpm,
             max_cpm: Cpm(200_000 + random.below(60_000) as i64 * 100),
             pricing: Pricing::default(),
+            fees: LineFees::default(),
             targeting: targeting(random),
             frequency: capped(at, random),
             creatives: creatives_of(advertiser, random),

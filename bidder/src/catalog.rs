@@ -7,6 +7,7 @@ mod compile;
 mod creative;
 mod edit;
 mod faults;
+mod fees;
 mod pricing;
 mod shown;
 mod targeting;
@@ -23,6 +24,7 @@ pub use creative::{
     Template, Video,
 };
 pub use faults::{Invalid, MAX_CPM, MAX_ID, MAX_LINE_ITEMS, MAX_MARKUP, MAX_NAMED, MAX_VALUES};
+pub use fees::{DataPrice, LineFees};
 pub use pricing::{Factor, Modifier, Pricing};
 pub(crate) use shown::Display;
 pub use targeting::{
@@ -118,6 +120,8 @@ pub struct LineItem {
     pub max_cpm: Cpm,
     /// How its price follows from the request.
     pub pricing: Pricing,
+    /// What it pays beside the media.
+    pub fees: LineFees,
     /// Where, when and to whom.
     pub targeting: Targeting,
     /// How often it may be seen, and with it its campaign and advertiser.

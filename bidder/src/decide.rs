@@ -9,7 +9,7 @@ mod explain;
 mod offers;
 pub(crate) mod watch;
 
-pub use explain::{Explained, Price, Step, Taken, Verdict, explain, rehearse, taken};
+pub use explain::{Beside, Explained, Price, Step, Taken, Verdict, explain, rehearse, taken};
 pub(crate) use offers::{Auction, Place};
 
 use crate::bits::Ones;
@@ -387,6 +387,7 @@ fn award(
         item,
         creative,
         price,
+        bought,
         form,
         ..
     } = offer;
@@ -395,6 +396,7 @@ fn award(
         item,
         creative,
         price,
+        bought,
         multiplier: holder.multiplier,
         form,
         reservation,

@@ -126,6 +126,11 @@ impl Features {
         group.iter().any(|segment| self.segments.contains(*segment))
     }
 
+    /// Whether the user is in the segment.
+    pub(crate) fn has(&self, segment: SegmentId) -> bool {
+        self.segments.contains(segment)
+    }
+
     /// Whether the user has more segments than are looked at, so that absence proves nothing.
     pub(crate) fn segments_dropped(&self) -> bool {
         self.segments.dropped() > 0

@@ -18,6 +18,7 @@ pub mod decide;
 mod dimension;
 mod draw;
 pub mod exchange;
+mod fees;
 pub mod frequency;
 pub mod funnel;
 mod index;

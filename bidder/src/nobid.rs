@@ -38,7 +38,7 @@ pub enum NoBid {
     Competing,
     /// The price is below the floor.
     BelowFloor,
-    /// The price is below the least that the line item bids.
+    /// The price is below the least that the line item bids, or fees and data leave nothing of it.
     BelowMinimum,
     /// Pacing holds back.
     Paced,

@@ -281,6 +281,7 @@ mod tests {
             cpm: 2_500_000,
             multiplier: Multiplier::ONE,
             currency: *b"EUR",
+            fees: ledger::Fees::default(),
             day: Day(20_781),
             draws: Draws {
                 day: true,

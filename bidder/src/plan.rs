@@ -333,9 +333,9 @@ fn broke(item: &Item, book: &Book, control: Control) -> Option<Idle> {
         return Some(Idle::Stopped);
     }
     let least = match item.strategy {
-        Strategy::FixedCpm => item.max_cpm.most_per_impression().0,
+        Strategy::FixedCpm => item.most().0,
         // What is bid is mostly far below the most; leases refuse what is not there.
-        Strategy::Value => control.scale(item.max_cpm).most_per_impression().0 / 8,
+        Strategy::Value => item.most_at(control.scale(item.max_cpm)).0 / 8,
     };
     let slots = item.budget.money();
     let poor = slots.iter().any(|slot| book.available(*slot) < least);

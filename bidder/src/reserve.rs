@@ -5,6 +5,7 @@
 
 use crate::catalog::{Catalog, Display, Factor, Item};
 use crate::decide::watch::{Notes, Watch};
+use crate::fees::Bought;
 use crate::frequency::{Hold, People};
 use crate::{FrequencyCaps, Funnel, NoBid};
 use ledger::{Book, Cpm, Multiplier, Refused, ReservationId, Reservations};
@@ -40,6 +41,8 @@ pub(crate) struct Offer {
     pub(crate) item: u32,
     pub(crate) creative: u32,
     pub(crate) price: Cpm,
+    /// What it pays providers of data.
+    pub(crate) bought: Bought,
     pub(crate) steps: Steps,
     pub(crate) form: Form,
 }
@@ -53,6 +56,8 @@ pub(crate) struct Steps {
     pub(crate) factor: Factor,
     /// The value times the factor, at most what the line item bids.
     pub(crate) modified: Cpm,
+    /// What of that is left for the media, less the platform's fee and the data.
+    pub(crate) left: Cpm,
     /// What is left of it after pacing.
     pub(crate) paced: Cpm,
     /// The least that is taken.
@@ -105,7 +110,7 @@ pub(crate) fn best<W: Watch>(
         }
         let item = &catalog.items[offer.item as usize];
         let shown = &catalog.creatives[offer.creative as usize];
-        let reason = match hold((item, shown), offer.price, holder, runtime) {
+        let reason = match hold((item, shown), &offer, holder, runtime) {
             Ok(reservation) => return Some((offer, Some(reservation))),
             Err(reason) => reason,
         };
@@ -118,10 +123,10 @@ pub(crate) fn best<W: Watch>(
     None
 }
 
-/// Holds one impression of every cap and the full price, or neither.
+/// Holds one impression of every cap and the full price with its fees, or neither.
 fn hold(
     (item, shown): (&Item, &Display),
-    price: Cpm,
+    offer: &Offer,
     holder: Holder,
     runtime: Runtime<'_>,
 ) -> Result<ReservationId, NoBid> {
@@ -136,7 +141,10 @@ fn hold(
     let rules = item.frequency.iter().chain(&shown.frequency);
     caps.reserve(people, rules.clone(), Hold { now_s, expires_at })
         .map_err(|_| NoBid::FrequencyCapped)?;
-    let amount = price.most_for(holder.multiplier);
+    let amount = match &item.fees {
+        Some(fees) => fees.most_for(offer.price, holder.multiplier, offer.bought),
+        None => offer.price.most_for(holder.multiplier),
+    };
     reservations
         .open(book, &item.budget, (amount, holder.multiplier), expires_at)
         .map_err(|refused| {

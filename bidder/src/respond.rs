@@ -10,11 +10,12 @@ use crate::decide::Snapshot;
 use crate::dimension::inventory::publisher_of;
 use crate::draw::{Draw, Subject};
 use crate::exchange::{Billable, Links, SeatUse};
+use crate::fees::Bought;
 use crate::frequency::People;
 use crate::markup::Hole;
 use crate::reserve::Form;
 use ledger::token::{Claims, Purpose, Sale, Side};
-use ledger::{Cpm, Currency, Day, Exposure, Multiplier, ReservationId};
+use ledger::{Cpm, Currency, DataFees, Day, Exposure, Fees, Multiplier, ReservationId};
 use openrtb::encode::Object;
 use openrtb::list::SlotInPod;
 use openrtb::native::NativeRequest;
@@ -43,6 +44,7 @@ pub(crate) struct Winner {
     pub(crate) item: u32,
     pub(crate) creative: u32,
     pub(crate) price: Cpm,
+    pub(crate) bought: Bought,
     /// How many impressions a showing counts for.
     pub(crate) multiplier: Multiplier,
     pub(crate) form: Form,
@@ -55,6 +57,8 @@ pub(crate) struct Tokens {
     notice: Vec<u8>,
     impression: Vec<u8>,
     click: Vec<u8>,
+    /// What providers of data get.
+    data: String,
     /// A native response, before it becomes a text.
     native: Vec<u8>,
 }
@@ -281,6 +285,13 @@ fn sign(
     let (exchange, catalog) = (&snapshot.exchange.id, snapshot.catalog);
     let auction = request.id.unwrap_or_default();
     let imp_id = imp.id.unwrap_or_default();
+    tokens.data.clear();
+    let mut fees = Fees::default();
+    if let Some(own) = &item.fees {
+        own.write(winner.bought, &mut tokens.data);
+        fees.platform_ppm = own.platform_ppm();
+        fees.data = DataFees::read(&tokens.data).unwrap_or_default();
+    }
     let claims = Claims {
         side: Side::Bidder,
         expires_at: terms.expires_at.saturating_add(snapshot.exchange.grace_s),
@@ -291,6 +302,7 @@ fn sign(
         cpm: winner.price.0,
         multiplier: winner.multiplier,
         currency: terms.currency.0,
+        fees,
         day: Day(snapshot.plan.day(item.advertiser)),
         draws: item.draws,
         user: terms.people.user.map_or(0, |user| user.0),

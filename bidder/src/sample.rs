@@ -1,8 +1,8 @@
 //! Inputs and surroundings for tests.
 
 use crate::catalog::{
-    Advertiser, Campaign, Catalog, Creative, Delivery, Format, Input, LineItem, Pacing, Pricing,
-    Strategy, Targeting, Taxonomies,
+    Advertiser, Campaign, Catalog, Creative, DataPrice, Delivery, Format, Input, LineFees,
+    LineItem, Pacing, Pricing, Strategy, Targeting, Taxonomies,
 };
 use crate::frequency::{Cap, Level, Scope, Subject, WithoutId};
 use crate::plan::{CampaignDay, LocalTime, Tick};
@@ -63,6 +63,7 @@ pub(crate) fn line_item(id: &str, slot: ledger::BudgetSlot) -> LineItem {
         strategy: Strategy::FixedCpm,
         max_cpm: Cpm(2_500_000),
         pricing: Pricing::default(),
+        fees: LineFees::default(),
         targeting: Targeting::default(),
         frequency: Vec::new(),
         creatives: vec!["cr_1".to_owned()],
@@ -72,6 +73,16 @@ pub(crate) fn line_item(id: &str, slot: ledger::BudgetSlot) -> LineItem {
             line_item: true,
             ..Draws::default()
         },
+    }
+}
+
+/// What a provider asks for a segment, per thousand.
+pub(crate) fn price(segment: &str, provider: &str, micros: i64) -> DataPrice {
+    DataPrice {
+        segment: segment.to_owned(),
+        provider: provider.to_owned(),
+        cpm: Cpm(micros),
+        excluded: false,
     }
 }
 

@@ -32,12 +32,12 @@ pub use problem::Problem;
 use crate::access::{Caller, Deed, authenticate};
 use crate::fault::Fault;
 use crate::resource::Kind;
+use crate::serving::Reason;
 use crate::store::Store;
 use axum::Router;
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::routing::{get, post};
-use bidder::Idle;
 use bidder::decide::Explained;
 use jiff::Timestamp;
 use ledger::statement::Period;
@@ -130,8 +130,9 @@ pub trait Hooks: Send + Sync + 'static {
     /// What became of a line item, by exchange and hour, in any order.
     fn funnel(&self, line_item: &str) -> Vec<FunnelRow>;
 
-    /// Why a line item that is published does not bid now, whatever is asked.
-    fn idle(&self, line_item: &str) -> Option<Idle>;
+    /// Why this node does not bid for a line item now, whatever is asked: what its plan says of
+    /// one that is published, or else what kept it from being published.
+    fn withheld(&self, line_item: &str) -> Vec<Reason>;
 
     /// What is not ready; empty where everything is.
     fn not_ready(&self) -> Vec<String>;

@@ -205,6 +205,7 @@ fn owner(
         | Kind::Deal
         | Kind::Partner
         | Kind::Exchange
+        | Kind::Segment
         | Kind::Key => String::new(),
     };
     if kind == Kind::Floors && view.get(Kind::Publisher, id)?.is_none_or(|_| !allowed(id)) {

@@ -3,12 +3,13 @@
 //! the same catalogs. Linear in the documents; runs on the maintenance thread after a change.
 
 mod buying;
+mod fees;
 mod selling;
 mod shown;
 
 use crate::civil::civil;
 use crate::fault::Fault;
-use crate::resource::{Advertiser, Campaign, Creative, Exchange, Kind, Resource, Status};
+use crate::resource::{Advertiser, Campaign, Creative, Exchange, Kind, Resource, Segment, Status};
 use crate::serving::Reason;
 use crate::store::Record;
 use jiff::Timestamp;
@@ -183,6 +184,13 @@ impl<'r> World<'r> {
             Some(Resource::Creative(creative)) if creative.status == Status::Active => {
                 Some(creative)
             }
+            _ => None,
+        }
+    }
+
+    fn active_segment(&self, id: &str) -> Option<&Segment> {
+        match self.get(Kind::Segment, id) {
+            Some(Resource::Segment(segment)) if segment.status == Status::Active => Some(segment),
             _ => None,
         }
     }

@@ -12,6 +12,7 @@ pub mod line_item;
 pub mod partner;
 pub mod placement;
 pub mod publisher;
+pub mod segment;
 pub mod terms;
 
 pub use advertiser::Advertiser;
@@ -25,6 +26,7 @@ pub use line_item::LineItem;
 pub use partner::Partner;
 pub use placement::Placement;
 pub use publisher::Publisher;
+pub use segment::Segment;
 pub use terms::Status;
 
 use crate::fault::Fault;
@@ -157,6 +159,7 @@ macro_rules! kinds {
 }
 
 kinds! {
+    Segment, "segments", "seg_", false, [];
     Advertiser, "advertisers", "adv_", true, ["currency"];
     Campaign, "campaigns", "cmp_", true, ["advertiser"];
     Creative, "creatives", "cr_", true, ["advertiser"];

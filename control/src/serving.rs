@@ -5,8 +5,10 @@
 use crate::model::Size;
 use crate::resource::{Advertiser, Campaign, Creative, LineItem, Status};
 use bidder::Idle;
-use bidder::catalog::MAX_NAMED;
+use bidder::catalog::{MAX_NAMED, MAX_VALUES};
 use jiff::Timestamp;
+use ledger::Currency;
+use ledger::fees::MOST_PROVIDERS;
 use serde_json::{Value, json};
 
 /// One reason.
@@ -27,6 +29,15 @@ pub enum Reason {
     NoRoom(String),
     /// No active creative has one of the targeted formats and sizes.
     NoFittingCreative,
+    /// A segment that it asks for is sold, but not in the advertiser's currency.
+    NoDataPrice {
+        /// The segment.
+        segment: String,
+        /// The currency.
+        currency: Currency,
+    },
+    /// It asks for more segments that cost something than one impression can pay.
+    TooMuchData(usize),
     /// The node does not bid for it now.
     Idle(Idle),
 }
@@ -42,6 +53,8 @@ impl Reason {
             Self::NoRoom(_) => "no_room_for_subject",
             Self::NoCreative => "no_active_creative",
             Self::NoFittingCreative => "no_fitting_creative",
+            Self::NoDataPrice { .. } => "no_data_price",
+            Self::TooMuchData(_) => "too_much_data",
             Self::Idle(idle) => idle.label(),
         }
     }
@@ -60,6 +73,13 @@ impl Reason {
             Self::NoFittingCreative => {
                 "none of its active creatives has a targeted format and size".to_owned()
             }
+            Self::NoDataPrice { segment, currency } => {
+                format!("the segment {segment} has no price in {currency}")
+            }
+            Self::TooMuchData(parts) => format!(
+                "{parts} parts of its audience cost something; an impression pays {MOST_PROVIDERS} at \
+                 most, of at most {MAX_VALUES} segments"
+            ),
             Self::Idle(idle) => idle.detail().to_owned(),
         }
     }

@@ -53,6 +53,7 @@ mod tests {
             cpm: 910_000,
             multiplier: Multiplier::ONE,
             currency: *b"EUR",
+            fees: ledger::Fees::default(),
             day: Day(0),
             draws: Draws::default(),
             user: 0,

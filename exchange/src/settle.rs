@@ -19,7 +19,7 @@ use crate::price::to_wire;
 use crate::screen::{Loss, Offer};
 use bumpalo::Bump;
 use ledger::token::{Claims, Purpose, Sale, Side, Signer, idempotency_key};
-use ledger::{Cpm, Currency, Day, Draws, Exposure};
+use ledger::{Cpm, Currency, Day, Draws, Exposure, Fees};
 use openrtb::macros::{Place, Values, expand};
 use openrtb::response::{Bid, SeatBid};
 use openrtb::{BidResponse, List};
@@ -178,6 +178,7 @@ fn impression_url(
         cpm: award.cleared.price.0,
         multiplier: lot.multiplier,
         currency: auction.currency.0,
+        fees: Fees::default(),
         day: Day::default(),
         draws: Draws::default(),
         user: 0,

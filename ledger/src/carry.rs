@@ -6,6 +6,9 @@
 //! to even commutes with even multiples of the denominator, so the sum modulo `2n` is enough.
 
 use crate::money::{Cpm, Micros, Multiplier};
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::hash::BuildHasher;
 
 /// The exact sum of a carry key, modulo twice its denominator.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,10 +21,46 @@ const PER_SHOWING: i64 = 1_000_000_000;
 /// Parts of a revenue share.
 const PER_MILLION: i64 = 1_000_000;
 
+/// Where carries are kept, by key.
+pub trait Carries {
+    /// Why they cannot be read or written.
+    type Error;
+
+    /// Moves the carry of a key on, which is new at its first use.
+    ///
+    /// # Errors
+    /// Where it cannot be read or written.
+    fn take(
+        &mut self,
+        key: String,
+        by: impl FnOnce(&mut Carry) -> Micros,
+    ) -> Result<Micros, Self::Error>;
+}
+
+impl<S: BuildHasher> Carries for HashMap<String, Carry, S> {
+    type Error = Infallible;
+
+    fn take(
+        &mut self,
+        key: String,
+        by: impl FnOnce(&mut Carry) -> Micros,
+    ) -> Result<Micros, Infallible> {
+        Ok(by(self.entry(key).or_default()))
+    }
+}
+
 impl Carry {
     /// What one more impression at `price` costs.
     pub fn impression(&mut self, price: Cpm) -> Micros {
         Micros(self.take(i128::from(price.0), PER_MILLE))
+    }
+
+    /// What one more event at `price` costs that counts for as many impressions.
+    pub fn priced(&mut self, price: Cpm, multiplier: Multiplier) -> Micros {
+        match multiplier {
+            Multiplier::ONE => self.impression(price),
+            several => self.showing(price, several),
+        }
     }
 
     /// What one more showing at `price` costs that counts for several impressions, exactly as many
@@ -31,7 +70,8 @@ impl Carry {
         Micros(self.take(exact, PER_SHOWING))
     }
 
-    /// The part of `amount` that belongs to a share of `share_ppm` millionths.
+    /// The part of `amount` that belongs to a share of `share_ppm` millionths. The same amount
+    /// below zero takes it back.
     pub fn share(&mut self, amount: Micros, share_ppm: i64) -> Micros {
         Micros(self.take(i128::from(amount.0) * i128::from(share_ppm), PER_MILLION))
     }
@@ -115,6 +155,17 @@ mod tests {
             let total: i64 = amounts.iter().map(|a| carry.share(Micros(*a), ppm).0).sum();
             let exact: i64 = amounts.iter().map(|amount| amount * ppm).sum();
             prop_assert!((total * 1_000_000 - exact).abs() <= 500_000);
+        }
+
+        #[test]
+        fn what_was_taken_back_was_never_there(
+            first in 0i64..10_000, amount in 0i64..10_000, ppm in 0i64..=1_000_000,
+        ) {
+            let mut carry = Carry::default();
+            carry.share(Micros(first), ppm);
+            let (before, taken) = (carry, carry.share(Micros(amount), ppm));
+            prop_assert_eq!(carry.share(Micros(-amount), ppm), Micros(-taken.0));
+            prop_assert_eq!(carry, before);
         }
 
         #[test]

@@ -1,11 +1,13 @@
 //! What happened: the events of the log, and what each does to the books.
 
-use crate::carry::Carry;
+mod charge;
+
+pub use charge::Charge;
+
 use crate::conversion::Touch;
 use crate::currency::Currency;
 use crate::exposure::Exposure;
 use crate::money::{Cpm, Micros, Multiplier};
-use crate::posting::{Account, Entry, Posting, credit, debit};
 use crate::reservation::ReservationId;
 use crate::token::{Claims, Side};
 
@@ -107,6 +109,10 @@ pub struct Event {
     pub multiplier: Multiplier,
     /// A sale's revenue share of the publisher, in millionths.
     pub share_ppm: i64,
+    /// A bill's fee of the platform, in millionths of what the media cost.
+    pub platform_ppm: u32,
+    /// What a bill owes providers of data, as [`DataFees`] writes it.
+    pub data: String,
     /// A loss's reason, as OpenRTB counts them.
     pub reason: i64,
     /// The budgets that a bill draws on, and the goal that a click counts for, by key: those of the
@@ -134,7 +140,7 @@ pub enum Outcome {
     Recorded,
     /// Written and posted.
     Charged {
-        /// What it cost.
+        /// What it cost in all: what its budgets have lost, for a bill.
         cost: Micros,
     },
     /// Written and posted to the platform's own account: the budget was gone.
@@ -312,6 +318,8 @@ impl Event {
             currency: code.parse().map_err(|_| NoCurrency)?,
             multiplier: claims.multiplier,
             share_ppm: 0,
+            platform_ppm: claims.fees.platform_ppm,
+            data: claims.fees.data.text().to_owned(),
             reason: 0,
             budgets: drawn(kind, claims),
             reservation: claims.reservation.map(reservation),
@@ -343,7 +351,7 @@ impl Event {
         }
         if self.cpm < Cpm(0) {
             Some(Fault::Negative)
-        } else if self.cpm > MAX_CPM || self.cpm.most_for(self.multiplier).0 > MAX_COST {
+        } else if self.cpm > MAX_CPM || self.most().0 > MAX_COST {
             Some(Fault::TooHigh)
         } else if self.cpm > self.bid {
             Some(Fault::AboveBid)
@@ -353,75 +361,8 @@ impl Event {
             None
         }
     }
-
-    /// The key under which the price's remainder is carried: the same on both sides. Showings that
-    /// count for several impressions have one of their own, as their remainders are finer.
-    pub fn carry_key(&self) -> String {
-        let side = self.kind.charges().map_or("none", Side::label);
-        let showing = match self.multiplier {
-            Multiplier::ONE => "",
-            _ => "|showing",
-        };
-        format!(
-            "{side}|{}|{}|{}|{}{showing}",
-            self.exchange, self.seat, self.line_item, self.currency
-        )
-    }
-
-    /// What the event costs, where it charges; `carry` is that of [`carry_key`](Self::carry_key).
-    pub fn cost(&self, carry: &mut Carry) -> Micros {
-        match self.multiplier {
-            Multiplier::ONE => carry.impression(self.cpm),
-            several => carry.showing(self.cpm, several),
-        }
-    }
-
-    /// The key under which the remainder of the publisher's share is carried. The share is part
-    /// of it: a remainder left by one share would make an impression at another earn more than
-    /// it cost.
-    pub fn share_key(&self) -> String {
-        format!(
-            "share|{}|{}|{}",
-            self.publisher, self.currency, self.share_ppm
-        )
-    }
-
-    /// The posting of a charging event that costs `cost`; `share` is moved on for a sale.
-    pub fn posting(&self, cost: Micros, share: &mut Carry, funded: bool) -> Posting {
-        Posting::new(self.currency, self.entries(cost, share, funded))
-            .expect("both sides are made of the same cost, which is not negative")
-    }
-
-    /// The lines of the posting, those of nothing too.
-    pub(crate) fn entries(&self, cost: Micros, share: &mut Carry, funded: bool) -> Vec<Entry> {
-        match self.kind {
-            Kind::Bill => {
-                let payer = if funded {
-                    Account::Advertiser(self.advertiser.clone())
-                } else {
-                    Account::OverDelivery
-                };
-                let (exchange, seat) = (self.exchange.clone(), self.seat.clone());
-                vec![
-                    debit(payer, cost),
-                    credit(Account::Media { exchange, seat }, cost),
-                ]
-            }
-            Kind::Sale => {
-                let earned = share.share(cost, self.share_ppm);
-                debug_assert!((Micros(0)..=cost).contains(&earned), "a share is a part");
-                let earned = Micros(earned.0.clamp(0, cost.0));
-                let (partner, seat) = (self.partner.clone(), self.seat.clone());
-                vec![
-                    debit(Account::Buyer { partner, seat }, cost),
-                    credit(Account::Publisher(self.publisher.clone()), earned),
-                    credit(Account::ExchangeFee, Micros(cost.0 - earned.0)),
-                ]
-            }
-            Kind::Win | Kind::Loss | Kind::Impression | Kind::View | Kind::Click => Vec::new(),
-        }
-    }
 }
+
 /// The keys of the budgets that an event draws on.
 fn drawn(kind: Kind, claims: &Claims<'_>) -> Vec<String> {
     let (draws, line_item) = (claims.draws, claims.line_item);

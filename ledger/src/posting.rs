@@ -28,6 +28,8 @@ pub enum Account {
     Publisher(String),
     /// What our exchange keeps (credit).
     ExchangeFee,
+    /// What our bidder takes from its advertisers beside the media (credit).
+    PlatformFee,
     /// Impressions delivered after their budget was gone, which the platform bears (debit).
     OverDelivery,
     /// What a provider of data has earned (credit).
@@ -40,7 +42,7 @@ pub enum Account {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "expected advertiser:ID, publisher:ID, buyer:PARTNER:SEAT, media:EXCHANGE:SEAT, data:PROVIDER, \
-     exchange_fee, over_delivery or adjustments, found {0:?}"
+     exchange_fee, platform_fee, over_delivery or adjustments, found {0:?}"
 )]
 pub struct NoAccount(pub String);
 
@@ -55,6 +57,7 @@ impl Account {
             Account::Media { .. }
             | Account::Publisher(_)
             | Account::ExchangeFee
+            | Account::PlatformFee
             | Account::Data(_) => Column::Credit,
         }
     }
@@ -65,7 +68,10 @@ impl Account {
             Account::Advertiser(id) | Account::Publisher(id) | Account::Data(id) => Some(id),
             Account::Media { exchange, .. } => Some(exchange),
             Account::Buyer { partner, .. } => Some(partner),
-            Account::ExchangeFee | Account::OverDelivery | Account::Adjustments => None,
+            Account::ExchangeFee
+            | Account::PlatformFee
+            | Account::OverDelivery
+            | Account::Adjustments => None,
         }
     }
 }
@@ -94,6 +100,7 @@ impl FromStr for Account {
             "media" => pair().map(|(exchange, seat)| Account::Media { exchange, seat }),
             "buyer" => pair().map(|(partner, seat)| Account::Buyer { partner, seat }),
             "exchange_fee" if kind == text => Ok(Account::ExchangeFee),
+            "platform_fee" if kind == text => Ok(Account::PlatformFee),
             "over_delivery" if kind == text => Ok(Account::OverDelivery),
             "adjustments" if kind == text => Ok(Account::Adjustments),
             _ => Err(unknown()),
@@ -116,6 +123,7 @@ impl fmt::Display for Account {
             Account::Buyer { partner, seat } => write!(f, "buyer:{partner}:{seat}"),
             Account::Publisher(id) => write!(f, "publisher:{id}"),
             Account::ExchangeFee => f.write_str("exchange_fee"),
+            Account::PlatformFee => f.write_str("platform_fee"),
             Account::OverDelivery => f.write_str("over_delivery"),
             Account::Data(id) => write!(f, "data:{id}"),
             Account::Adjustments => f.write_str("adjustments"),
@@ -253,6 +261,7 @@ mod tests {
                 seat: String::new(),
             },
             Account::ExchangeFee,
+            Account::PlatformFee,
             Account::OverDelivery,
             Account::Adjustments,
         ] {

@@ -79,8 +79,12 @@ pub struct Logged {
     pub event: Event,
     /// Whether its budgets had the money.
     pub funded: bool,
-    /// What it cost.
+    /// What its media cost.
     pub cost: Micros,
+    /// A bill's fee of the platform.
+    pub platform_fee: Micros,
+    /// What a bill owes the providers of data.
+    pub data_cost: Micros,
     /// When it counts, unix milliseconds: its own time, or the moment at which the month of its
     /// own time was closed.
     pub booked_ms: i64,
@@ -202,8 +206,8 @@ impl Statement {
                 sum("buyer:"),
             );
             check(
-                "owed for media = advertiser spend + over-delivery".to_owned(),
-                sum("media:"),
+                "owed for media, platform and data = advertiser spend + over-delivery".to_owned(),
+                Micros(sum("media:").0 + sum("platform_fee").0 + sum("data:").0),
                 Micros(sum("advertiser:").0 + sum("over_delivery").0),
             );
             let Some(local) = local else {

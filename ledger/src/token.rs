@@ -11,6 +11,7 @@ mod wire;
 use self::wire::{Payload, Reader};
 use crate::budget::{Day, Draws};
 use crate::exposure::Exposure;
+use crate::fees::Fees;
 use crate::money::Multiplier;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -86,6 +87,8 @@ pub struct Claims<'a> {
     pub currency: [u8; 3],
     /// The day of the advertiser's calendar on which the bid was made.
     pub day: Day,
+    /// What the bid costs beside the media; nothing on the exchange's side.
+    pub fees: Fees<'a>,
     /// The budgets that the bid draws on; none on the exchange's side.
     pub draws: Draws,
     /// Key of the user, 0 where there is none.

@@ -135,7 +135,7 @@ pub(super) async fn settle(
     let node = &worker.node;
     let judged = judge(node, notice, claims, fields, clock::unix_ms());
     let event = judged.map_err(|(kind, why)| refused(node, kind, claims, why, text))?;
-    let charge = (event.kind, event.cpm.most_for(event.multiplier));
+    let charge = (event.kind, event.most());
     let late = event.kind == event::Kind::Loss && event.reason == throttle::EXPIRED;
     let outcome = super::record(worker, event).await?;
     if let Outcome::Refused { fault } = outcome {

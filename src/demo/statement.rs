@@ -82,7 +82,7 @@ impl Sums {
         let partners = others.partners.iter().map(|partner| partner.amount.0);
         Self {
             receipts: sum("buyer:"),
-            bidder: Micros(sum("advertiser:").0 + sum("over_delivery").0),
+            bidder: sum("media:"),
             partners: Micros(partners.sum()),
             publishers: sum("publisher:"),
             fee: sum("exchange_fee"),
@@ -107,10 +107,14 @@ fn tables(statement: &Statement, books: &Books, others: &Others<'_>, sums: &Sums
     };
     table.head("Bought", "impressions");
     for line in lines(statement, "advertiser:") {
-        table.account(&line.account.to_string(), line.impressions, line.net());
+        table.account(&line.account.to_string(), line.impressions, line.gross);
     }
+    let media: i64 = lines(statement, "advertiser:")
+        .map(|line| line.gross.0)
+        .sum();
     for line in lines(statement, "over_delivery") {
-        table.row("over-delivery, which we bear", line.impressions, line.net());
+        let borne = Micros(sums.bidder.0 - media);
+        table.row("over-delivery, which we bear", line.impressions, borne);
     }
     table.row("= spend of our bidder", sums.bought, sums.bidder);
     for partner in others.partners {
@@ -124,6 +128,18 @@ fn tables(statement: &Statement, books: &Books, others: &Others<'_>, sums: &Sums
     table.row("fee of the exchange", "", sums.fee);
     let paid = Micros(sums.publishers.0 + sums.fee.0);
     table.row("= receipts of the exchange", sums.sold, paid);
+    let beside = ["platform_fee", "data:"].map(|prefix| lines(statement, prefix));
+    let mut beside = beside.into_iter().flatten().peekable();
+    if beside.peek().is_some() {
+        table.head("Charged to advertisers beside the media", "impressions");
+    }
+    for line in beside {
+        let name = match line.account.owner() {
+            Some(provider) => format!("data of {}", table.named(provider)),
+            None => "fee of the platform".to_owned(),
+        };
+        table.row(&name, line.impressions, line.net());
+    }
     table.head("Budgets of the day", "used");
     for (key, budget) in &books.budgets {
         let mut parts = key.split(':');
@@ -163,10 +179,11 @@ fn compare(
     checks.add(true, "event log = balances", &replayed);
     let budgets = format!("{0} of {0} held", books.budgets.len());
     checks.add(true, "no budget exceeded", &budgets);
+    let sum = |prefix: &str| statement.sum(prefix, CURRENCY);
     checks.equal(
-        "our bidder owes for media = its spend",
-        statement.sum("media:", CURRENCY),
-        &[sums.bidder],
+        "charged to advertisers = media + fees and data",
+        Micros(sum("advertiser:").0 + sum("over_delivery").0),
+        &[sums.bidder, Micros(sum("platform_fee").0 + sum("data:").0)],
     );
     for line in lines(statement, "advertiser:") {
         let id = line.account.owner().unwrap_or_default();
@@ -174,7 +191,7 @@ fn compare(
         checks.equal(
             &format!("receipts from {id} = its spend"),
             statement.sum(&account, CURRENCY),
-            &[line.net()],
+            &[line.gross],
         );
     }
     for partner in others.partners {

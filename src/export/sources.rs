@@ -92,6 +92,10 @@ fn event(logged: &Logged, take: &mut Take<'_>) -> Result<()> {
             Cell::Text(loss_reason(event)),
             Cell::Integer(event.multiplier.millionths()),
             Cell::Integer(event.multiplier.impressions() as i64),
+            Cell::Integer(event.platform_ppm.into()),
+            Cell::Text(&event.data),
+            Cell::Integer(logged.platform_fee.0),
+            Cell::Integer(logged.data_cost.0),
         ],
     )
 }

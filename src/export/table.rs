@@ -140,7 +140,10 @@ pub(super) const TABLES: [Table; 6] = [
                 "cpm_micros",
                 "Clearing price per thousand, or the bid where none was told.",
             ),
-            integer("cost_micros", "What it cost; 0 for what charges nothing."),
+            integer(
+                "cost_micros",
+                "What its media cost; 0 for what charges nothing.",
+            ),
             flag(
                 "funded",
                 "Whether its budgets had the money; else it is over-delivery.",
@@ -159,6 +162,16 @@ pub(super) const TABLES: [Table; 6] = [
                 "impressions",
                 "The same in whole impressions, as statements count.",
             ),
+            integer(
+                "platform_ppm",
+                "The platform's fee on a bill, in millionths of the media's cost.",
+            ),
+            text(
+                "data",
+                "What a bill owes providers of data: their ids and prices in micros per thousand.",
+            ),
+            integer("platform_fee_micros", "What the platform got of a bill."),
+            integer("data_cost_micros", "What providers of data got of a bill."),
         ],
     },
     Table {

@@ -128,8 +128,8 @@ impl Books {
         if event.kind != Kind::Bill {
             return Outcome::Recorded;
         }
-        let carry = self.carries.entry(event.carry_key()).or_default();
-        let cost = carry.impression(event.cpm);
+        let Ok(charge) = event.charge(&mut self.carries, true);
+        let cost = charge.gross();
         let funding = funding(event, cost);
         if self.fund(event, cost, funding) {
             Outcome::Charged { cost }

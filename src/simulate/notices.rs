@@ -203,7 +203,7 @@ impl Notices {
                 None
             }
             (Outcome::Recorded, Kind::Win) => {
-                own.map(|id| reservations.narrow(book, id, event.cpm.most_for(event.multiplier)));
+                own.map(|id| reservations.narrow(book, id, event.most()));
                 None
             }
             (Outcome::Recorded | Outcome::Duplicate | Outcome::Refused { .. }, _) => None,

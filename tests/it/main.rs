@@ -23,6 +23,7 @@ mod deals;
 mod demo;
 mod disk;
 mod explain;
+mod fees;
 mod floors;
 mod frequency;
 mod geo;

@@ -42,6 +42,8 @@ pub fn bill(number: u32, cpm: i64, at_ms: i64) -> Event {
         currency: EUR,
         multiplier: Multiplier::ONE,
         share_ppm: 0,
+        platform_ppm: 0,
+        data: String::new(),
         reason: 0,
         budgets: vec!["line:li_it".into()],
         reservation: None,
@@ -61,6 +63,8 @@ pub fn sale(number: u32, cpm: i64, at_ms: i64) -> Event {
         placement: "top".into(),
         partner: "bidder".into(),
         share_ppm: 800_000,
+        platform_ppm: 0,
+        data: String::new(),
         budgets: Vec::new(),
         ..bill(number, cpm, at_ms)
     }

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::bits::Set;
 use crate::dimension::media::{flexible_code, ratio_code, slot_code};
+use crate::fees::Fees;
 use crate::frequency::Cap;
 use crate::funnel::line_item_key;
 use crate::index::{Builder, Groups, Index};
@@ -107,7 +108,7 @@ impl Flight {
             return;
         }
         self.hours = self.hours.or(item.hours);
-        self.most = self.most.max(item.max_cpm.most_per_impression());
+        self.most = self.most.max(item.most());
         match item.strategy {
             Strategy::Value => self.bids.0 = true,
             Strategy::FixedCpm => self.bids.1 = true,
@@ -134,6 +135,8 @@ pub(crate) struct Item {
     pub(crate) max_cpm: Cpm,
     /// How its price follows from the request, where it does.
     pub(crate) priced: Option<Box<Priced>>,
+    /// What it pays beside the media, where it does.
+    pub(crate) fees: Option<Box<Fees>>,
     /// How often it may be seen, and with it its campaign and advertiser.
     pub(crate) frequency: Box<[Cap]>,
     /// The rule by which its creatives follow one another.
@@ -149,6 +152,21 @@ pub(crate) struct Item {
     /// Numbers of the deals that it buys under; empty for the open auction.
     pub(crate) deals: Box<[u32]>,
     pub(crate) pod_position: PodPosition,
+}
+
+impl Item {
+    /// The most that one impression can cost.
+    pub(crate) fn most(&self) -> Micros {
+        self.most_at(self.max_cpm)
+    }
+
+    /// The most that one impression can cost where its price, fees and all, is `price`.
+    pub(crate) fn most_at(&self, price: Cpm) -> Micros {
+        match &self.fees {
+            Some(fees) => fees.most_within(price),
+            None => price.most_per_impression(),
+        }
+    }
 }
 
 /// How the creatives of a line item take turns.
@@ -224,7 +242,8 @@ impl Catalog {
             let currency = payers[advertiser as usize].currency;
             let all: Vec<u32> = one.creatives.iter().map(|id| creative_at[id]).collect();
             let place = (campaign, advertiser, currency);
-            let made = made(&one, place, &all, &creatives, &mut deals);
+            let fees = Fees::new(&one.fees, &one.targeting.audience, &mut segment);
+            let made = made(&one, place, (&all, &creatives), fees, &mut deals);
             builder.add(
                 &one.targeting,
                 own,
@@ -346,8 +365,8 @@ pub(super) fn slots(targeting: &Targeting, item: &Item, creatives: &[Display]) -
 pub(super) fn made(
     one: &LineItem,
     (campaign, advertiser, currency): (u32, u32, u32),
-    all: &[u32],
-    creatives: &[Display],
+    (all, creatives): (&[u32], &[Display]),
+    fees: Option<Box<Fees>>,
     deals: &mut Numbers,
 ) -> Item {
     let wanted = |at: &u32| wanted(&one.targeting, &creatives[*at as usize]);
@@ -363,6 +382,7 @@ pub(super) fn made(
         strategy: one.strategy,
         max_cpm: one.max_cpm,
         priced: Priced::new(&one.pricing, one.max_cpm),
+        fees,
         frequency: Box::from(&*one.frequency),
         sequence: one.sequence().copied(),
         hours: one.targeting.hours,

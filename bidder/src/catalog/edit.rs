@@ -3,6 +3,7 @@
 use super::compile::{Numbers, bound, made, slots};
 use super::{Bound, Catalog, Flight, Invalid, Item, LineItem};
 use crate::bits::Set;
+use crate::fees::Fees;
 use crate::index::{Entry, Groups};
 use crate::modify;
 use audience::SegmentId;
@@ -46,7 +47,8 @@ impl Catalog {
         let currency = self.advertisers[advertiser as usize].currency;
         let mut deals = Numbers((*self.deals).clone());
         let place = (campaign as u32, advertiser, currency);
-        let made = made(one, place, &shown, &self.creatives, &mut deals);
+        let fees = Fees::new(&one.fees, &one.targeting.audience, &mut segment);
+        let made = made(one, place, (&shown, &self.creatives), fees, &mut deals);
         let slots = slots(&one.targeting, &made, &self.creatives);
         let groups = Groups::new(&one.targeting.audience, &mut segment);
         let modified = modify::segments(&one.pricing, &mut segment);

@@ -233,6 +233,9 @@ fn own(faults: &mut Faults<'_>, one: &LineItem) {
         faults.add("max_cpm", format!("expected above 0 and at most {MAX_CPM}"));
     }
     pricing(faults, one);
+    for (field, problem) in one.fees.faults(&one.targeting.audience) {
+        faults.add(field, problem);
+    }
     frequency(faults, &one.frequency);
     if one.creatives.is_empty() {
         faults.add("creatives", "is empty, there would be nothing to show");
@@ -371,7 +374,7 @@ mod tests {
 
     #[test]
     fn faults_name_their_fields() {
-        let cases: [(Change, &str); 23] = [
+        let cases: [(Change, &str); 25] = [
             (
                 |input| input.line_items[0].delivery.rotation = Rotation::Weighted(vec![0]),
                 "line_items[0].delivery.rotation",
@@ -419,6 +422,17 @@ mod tests {
             (
                 |input| input.line_items[1].max_cpm = Cpm(i64::MAX),
                 "line_items[1].max_cpm",
+            ),
+            (
+                |input| input.line_items[1].fees.platform_ppm = 1_000_001,
+                "line_items[1].fees.platform_ppm",
+            ),
+            (
+                |input| {
+                    let fees = &mut input.line_items[1].fees;
+                    fees.data = vec![sample::price("seg", "a=b", 1)];
+                },
+                "line_items[1].fees.data",
             ),
             (
                 |input| input.line_items[1].frequency = vec![sample::per_day("li_1", 0)],

@@ -8,7 +8,7 @@
 mod detail;
 mod verdict;
 
-pub use verdict::{Explained, Price, Step, Taken, Verdict};
+pub use verdict::{Beside, Explained, Price, Step, Taken, Verdict};
 
 use super::watch::Watch;
 use super::{Auction, DecisionScratch, Place, Snapshot, Work, buy, holder, intake, read};
@@ -280,6 +280,11 @@ impl<'s> Explainer<'_, 's, '_> {
             value: offer.steps.value,
             factor: offer.steps.factor,
             modified: offer.steps.modified,
+            fees: item.fees.as_ref().map(|fees| Beside {
+                platform_ppm: fees.platform_ppm(),
+                data: fees.data(offer.bought),
+                left: offer.steps.left,
+            }),
             paced: offer.steps.paced,
             floor: offer.steps.floor,
             price: offer.price,

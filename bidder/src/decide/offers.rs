@@ -7,6 +7,7 @@ use crate::bits::Ones;
 use crate::catalog::{Bound, Catalog, Display, Factor, Format, Item, Strategy, Turns};
 use crate::dimension::media::is_open;
 use crate::draw::{Draw, Subject};
+use crate::fees::Bought;
 use crate::intake::Features;
 use crate::modify::Seen;
 use crate::permit::floor::{self, Money};
@@ -230,7 +231,17 @@ impl<'a> Auction<'_, '_, 'a> {
         let value = value::of(item, at, self.snapshot.appraisal).ok_or(NoBid::BelowFloor)?;
         let factor = self.factor((item, at), place, display);
         let modified = factor.of(value).min(item.max_cpm);
-        let paced = self.paced(item, modified);
+        let (left, bought) = match &item.fees {
+            Some(fees) => {
+                let bought = fees.bought(self.features);
+                (fees.media_of(modified, bought), bought)
+            }
+            None => (modified, Bought::default()),
+        };
+        if left == Cpm(0) && item.fees.is_some() {
+            return Err(NoBid::BelowMinimum);
+        }
+        let paced = self.paced(item, left);
         let worth = shade::price(paced, floor).ok_or(NoBid::BelowFloor)?;
         // The floor of a deal at a fixed price is that price (section 3.2.12).
         let fixed = deal.is_some_and(|deal| deal.at == Some(FIXED_PRICE)) && floor > Cpm(0);
@@ -258,10 +269,12 @@ impl<'a> Auction<'_, '_, 'a> {
             item: at,
             creative,
             price,
+            bought,
             steps: Steps {
                 value,
                 factor,
                 modified,
+                left,
                 paced,
                 floor,
             },

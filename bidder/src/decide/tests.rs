@@ -1,4 +1,5 @@
 mod company;
+mod fees;
 mod holding;
 mod naive;
 mod rules;

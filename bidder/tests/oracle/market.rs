@@ -4,7 +4,7 @@
 use audience::{Generation, KeySeed, Lookup};
 use bidder::catalog::{
     Advertiser, Assets, Campaign, Catalog, Creative, Data, Delivery, File, Format, Image, Input,
-    LineItem, Media, Pacing, Pricing, Rotation, Strategy, Targeting, Template, Video,
+    LineFees, LineItem, Media, Pacing, Pricing, Rotation, Strategy, Targeting, Template, Video,
 };
 use bidder::plan::{CampaignDay, LocalTime, Tick};
 use bidder::{Exchange, FrequencyCaps, Links, Pacers, Plan, Runtime, Snapshot};
@@ -220,6 +220,7 @@ fn input(book: &Book) -> (Input, Facts) {
                     strategy: Strategy::FixedCpm,
                     max_cpm: Cpm(price * 1_000_000),
                     pricing: Pricing::default(),
+                    fees: LineFees::default(),
                     targeting: Targeting::default(),
                     frequency: Vec::new(),
                     creatives: shown.iter().map(|(one, _)| one.id.clone()).collect(),

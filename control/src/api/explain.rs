@@ -257,6 +257,13 @@ fn of_document(targeting: &Value, subject: &Subject) -> Map<String, Value> {
 }
 
 fn steps(price: &Price<'_>) -> Value {
+    let fees = price.fees.map(|fees| {
+        json!({
+            "platform_fee": Micros(i64::from(fees.platform_ppm)).to_string(),
+            "data_cpm": fees.data.to_string(),
+            "left": fees.left.to_string(),
+        })
+    });
     json!({
         "creative": price.creative,
         "deal": price.deal,
@@ -265,6 +272,7 @@ fn steps(price: &Price<'_>) -> Value {
         "value": price.value.to_string(),
         "factor": Micros(i64::from(price.factor.0)).to_string(),
         "modified": price.modified.to_string(),
+        "fees": fees,
         "paced": price.paced.to_string(),
         "floor": price.floor.to_string(),
         "price": price.price.to_string(),

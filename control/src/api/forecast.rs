@@ -17,7 +17,7 @@ use axum::http::StatusCode;
 use jiff::Timestamp;
 use ledger::{Book, Micros};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What the books of a draft hold: its own budgets limit a forecast afterwards.
@@ -100,7 +100,7 @@ pub(super) async fn forecast(
     Ok(Json(shown(&forecast, currency.as_deref(), budget)))
 }
 
-/// The draft with its campaign, advertiser and creatives, in force and at any time.
+/// The draft with its campaign, advertiser, creatives and priced segments, in force and at any time.
 fn hangs_on(view: &View<'_>, draft: Record) -> Result<Vec<Record>, StoreError> {
     let Resource::LineItem(line_item) = draft.resource()? else {
         return Ok(vec![draft]);
@@ -118,11 +118,18 @@ fn hangs_on(view: &View<'_>, draft: Record) -> Result<Vec<Record>, StoreError> {
     for creative in &line_item.creatives {
         records.extend(view.get(Kind::Creative, &creative.0)?);
     }
+    let audience = line_item.targeting.audience.as_ref();
+    let asked = audience.into_iter().flat_map(|audience| {
+        let included = audience.include.iter().flatten();
+        included.chain(&audience.exclude)
+    });
+    let asked: BTreeSet<&str> = asked.map(|id| &*id.0).collect();
+    for segment in asked {
+        records.extend(view.get(Kind::Segment, segment)?);
+    }
     records.push(draft);
-    for record in records
-        .iter_mut()
-        .filter(|record| record.kind != Kind::Creative)
-    {
+    let forced = |record: &&mut Record| !matches!(record.kind, Kind::Creative | Kind::Segment);
+    for record in records.iter_mut().filter(forced) {
         record.body["status"] = "active".into();
     }
     Ok(records)

@@ -4,7 +4,7 @@ use super::Hooks;
 use super::body::etag;
 use crate::resource::creative::Review;
 use crate::resource::{Advertiser, Campaign, Creative, Kind, LineItem, Resource, Status};
-use crate::serving::{Chain, Reason, shown};
+use crate::serving::{Chain, shown};
 use crate::store::{Filter, Record, StoreError, View};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -92,7 +92,7 @@ fn serving(
     };
     let mut reasons = chain.reasons(hooks.now());
     if reasons.is_empty() {
-        reasons.extend(hooks.idle(id).map(Reason::Idle));
+        reasons = hooks.withheld(id);
     }
     Ok(shown(&reasons))
 }

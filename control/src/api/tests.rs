@@ -1,6 +1,8 @@
 use super::*;
+use crate::serving::Reason;
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request};
+use bidder::Idle;
 use serde_json::{Value, json};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -143,8 +145,9 @@ impl Hooks for Node {
         told::rows(line_item)
     }
 
-    fn idle(&self, line_item: &str) -> Option<Idle> {
-        (line_item == "li_poor").then_some(Idle::NoBudget)
+    fn withheld(&self, line_item: &str) -> Vec<Reason> {
+        let poor = (line_item == "li_poor").then_some(Reason::Idle(Idle::NoBudget));
+        poor.into_iter().collect()
     }
 
     fn not_ready(&self) -> Vec<String> {

@@ -1,5 +1,6 @@
 //! Advertisers, campaigns, line items and creatives into the bidder's input.
 
+use super::fees;
 use super::shown::{kind, revision_id, shown};
 use super::{Compiled, Crediting, Seller, World, civil, zone};
 use crate::fault::Fault;
@@ -60,13 +61,20 @@ pub(super) fn compile(
         for modifier in &pricing.modifiers {
             reasons.extend(room(&modifier.when, &mut named));
         }
+        let fees = advertiser.map(|payer| fees::of(world, line_item, payer));
+        let fees = fees.transpose().unwrap_or_else(|reason| {
+            reasons.push(reason);
+            None
+        });
         let waits = reasons
             .iter()
             .all(|reason| matches!(reason, Reason::NotStarted(_)));
         if !reasons.is_empty() {
             compiled.not_serving.push((id.to_owned(), reasons));
         }
-        let (true, Some(campaign), Some(advertiser)) = (waits, campaign, advertiser) else {
+        let (true, Some(campaign), Some(advertiser), Some(fees)) =
+            (waits, campaign, advertiser, fees)
+        else {
             continue;
         };
         let (draws, day, budgets) = budgets(id, line_item, campaign, advertiser, now);
@@ -77,7 +85,7 @@ pub(super) fn compile(
                 let item = self::bought(
                     id,
                     line_item,
-                    (bought, own, pricing),
+                    (bought, own, pricing, fees),
                     &creatives,
                     path,
                     draws,
@@ -170,6 +178,7 @@ fn add(id: &str, resource: &Resource, wanted: &HashSet<(Kind, &str)>, compiled: 
         | Resource::Publisher(_)
         | Resource::Placement(_)
         | Resource::Deal(_)
+        | Resource::Segment(_)
         | Resource::Floors(_)
         | Resource::Partner(_)
         | Resource::Key(_) => {}
@@ -290,7 +299,7 @@ impl Slots<'_> {
 fn bought(
     id: &str,
     line_item: &LineItem,
-    (targeting, frequency, pricing): (bid::Targeting, Vec<Cap>, bid::Pricing),
+    (targeting, frequency, pricing, fees): (bid::Targeting, Vec<Cap>, bid::Pricing, bid::LineFees),
     creatives: &[(&str, &Creative)],
     budget: BudgetPath,
     draws: Draws,
@@ -311,6 +320,7 @@ fn bought(
         },
         max_cpm: line_item.bid.max_cpm.0,
         pricing,
+        fees,
         targeting,
         frequency,
         creatives,

@@ -64,6 +64,7 @@ pub(super) fn compile(
             | Resource::LineItem(_)
             | Resource::Creative(_)
             | Resource::Exchange(_)
+            | Resource::Segment(_)
             | Resource::Key(_) => {}
         }
     }

@@ -358,3 +358,85 @@ fn line_items_name_so_many_paths_and_the_next_one_says_why_it_waits() {
     let bought = |id: &str| compiled.bidder.line_items.iter().any(|one| one.id == id);
     assert!(bought("li_x063") && !bought("li_x064"));
 }
+
+/// Documents of segments `s0`, `s1`, … that cost a cent more each, and of one that is excluded.
+fn segments(count: usize) -> String {
+    let segment = |id: &str, cents: usize, excluded: bool| {
+        format!(
+            "[[segments]]\nid = \"{id}\"\nname = \"{id}\"\nprovider = \"prv_a\"\n\
+             data_cpm = [{{ currency = \"EUR\", cpm = \"0.{cents:02}\" }}]\n\
+             paid_when_excluded = {excluded}\n"
+        )
+    };
+    let each = (0..count).map(|at| segment(&format!("s{at}"), at + 1, false));
+    each.chain([segment("out", 50, true)]).collect()
+}
+
+/// A line item that asks for one segment of each of these groups.
+fn asking(groups: &[&[&str]], exclude: &[&str]) -> String {
+    format!(
+        "[[line_items]]\nid = \"li_data\"\ncampaign = \"cmp_a\"\nname = \"x\"\n\
+         bid = {{ max_cpm = \"1\" }}\ncreatives = [\"cr_a\"]\n\
+         targeting = {{ audience = {{ include = {groups:?}, exclude = {exclude:?} }} }}\n"
+    )
+}
+
+#[test]
+fn prices_of_segments_become_fees_of_who_asks_for_them() {
+    let documents = DOCUMENTS.replacen(
+        "budget = { total = \"5000\" }",
+        "budget = { total = \"5000\" }\nplatform_fee = \"0.125\"",
+        1,
+    );
+    let asking = asking(&[&["s1", "free"], &["s0", "s1"]], &["s2", "out"]);
+    let documents = format!("{documents}{}{asking}", segments(3));
+    let compiled = compiled(&documents, "2026-11-23T12:00:00Z");
+    let bought = compiled.bidder.line_items.iter();
+    let fees = |id: &str| {
+        bought
+            .clone()
+            .find(|one| one.id == id)
+            .unwrap()
+            .fees
+            .clone()
+    };
+    let own = fees("li_data");
+    assert_eq!(own.platform_ppm, 125_000);
+    let prices = own.data.iter();
+    let prices: Vec<_> = prices
+        .map(|price| (&*price.segment, price.cpm.0, price.excluded))
+        .collect();
+    let expected = [
+        ("s1", 20_000, false),
+        ("s0", 10_000, false),
+        ("out", 500_000, true),
+    ];
+    assert_eq!(
+        prices, expected,
+        "each once, those that are excluded where they ask for it"
+    );
+    assert!(fees("li_b").data.is_empty(), "it asks for nobody");
+}
+
+#[test]
+fn more_data_than_an_impression_pays_is_told() {
+    let names: Vec<String> = (0..9).map(|at| format!("s{at}")).collect();
+    let groups: Vec<Vec<&str>> = names.iter().map(|name| vec![name.as_str()]).collect();
+    let groups: Vec<&[&str]> = groups.iter().map(Vec::as_slice).collect();
+    let not_serving = |groups: &[&[&str]], exclude: &[&str]| {
+        let documents = format!("{DOCUMENTS}{}{}", segments(9), asking(groups, exclude));
+        let compiled = compiled(&documents, "2026-11-23T12:00:00Z");
+        let mut told = compiled.not_serving.into_iter();
+        told.find(|(id, _)| id == "li_data")
+            .map(|(_, reasons)| reasons)
+    };
+    assert_eq!(
+        not_serving(&groups, &[]),
+        Some(vec![Reason::TooMuchData(9)])
+    );
+    assert_eq!(not_serving(&groups[..8], &[]), None);
+    assert_eq!(
+        not_serving(&groups[..8], &["out"]),
+        Some(vec![Reason::TooMuchData(9)])
+    );
+}

@@ -4,7 +4,7 @@ use super::Document;
 use super::frequency::{self, Frequency};
 use super::terms::{Status, Total};
 use crate::fault::Fault;
-use crate::model::{Category, Cur, Domain, Name, Tag, Timezone, Whole, model};
+use crate::model::{Category, Cur, Domain, Name, Share, Tag, Timezone, Whole, model};
 
 model! {
     /// How far back conversions are credited, in days; 0 credits nothing.
@@ -34,6 +34,8 @@ model! {
         pub competitive_labels: Vec<Tag> = Vec::new(),
         /// The most that all its campaigns may spend together; absent means no limit.
         pub budget: Option<Total> = None,
+        /// What the platform takes beside the media, as a part of what that costs.
+        pub platform_fee: Share = Share(0),
         /// How often all its campaigns together may be seen.
         pub frequency: Vec<Frequency> = Vec::new(),
         /// How its conversions are credited.

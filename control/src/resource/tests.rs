@@ -52,6 +52,11 @@ fn smallest() -> Vec<(Kind, Value)> {
                 "end":"2026-12-23T00:00:00Z"}),
         ),
         (
+            Kind::Segment,
+            json!({"name":"Car buyers","provider":"prv_a",
+                "data_cpm":[{"currency":"EUR","cpm":"0.40"}]}),
+        ),
+        (
             Kind::Floors,
             json!({"data":{"currency":"EUR","modelGroups":[{"default":0.3,
                 "schema":{"fields":["size"]},"values":{"300x250":0.5}}]}}),
@@ -143,6 +148,10 @@ fn each_fault_has_its_pointer() {
         (Kind::Deal, "/end", json!("2026-11-22T00:00:00Z")),
         (Kind::Deal, "/floor", json!("-1")),
         (Kind::Deal, "/tier", json!(0)),
+        (Kind::Segment, "/data_cpm", json!([])),
+        (Kind::Segment, "/data_cpm/0/cpm", json!("0")),
+        (Kind::Segment, "/provider", json!("a,b")),
+        (Kind::Advertiser, "/platform_fee", json!("1.5")),
         (Kind::Floors, "/data/currency", json!("euro")),
         (Kind::Partner, "/endpoint", json!("ftp://dsp.example/")),
         (Kind::Partner, "/endpoint", json!("https://a@dsp.example/")),

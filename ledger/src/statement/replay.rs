@@ -5,7 +5,7 @@ use super::{
 };
 use crate::carry::Carry;
 use crate::currency::Currency;
-use crate::event::{Event, Kind};
+use crate::event::{Charge, Event, Kind};
 use crate::invariant;
 use crate::money::Micros;
 use crate::posting::{Account, Column, Entry};
@@ -60,20 +60,18 @@ impl Replay {
         if event.kind.charges().is_none() {
             return;
         }
-        let cost = event.cost(carry(&mut self.carries, event.carry_key()));
-        if cost != logged.cost && self.differences.len() < MOST_DIFFERENCES {
-            let (key, recorded) = (event.carry_key(), logged.cost);
-            let text = format!("{key}: recorded {recorded}, replayed {cost}");
-            self.differences.push(text);
+        let funded = logged.funded;
+        let Ok(charge) = event.charge(&mut self.carries, funded);
+        let replayed = (charge.media, charge.platform, charge.data_cost());
+        let recorded = (logged.cost, logged.platform_fee, logged.data_cost);
+        if replayed != recorded && self.differences.len() < MOST_DIFFERENCES {
+            let told = |(media, platform, data)| format!("{media} + {platform} + {data}");
+            let (recorded, replayed) = (told(recorded), told(replayed));
+            let key = event.carry_key();
+            self.differences
+                .push(format!("{key}: recorded {recorded}, replayed {replayed}"));
         }
-        let mut none = Carry::default();
-        let share = match event.kind {
-            Kind::Sale => carry(&mut self.carries, event.share_key()),
-            Kind::Bill | Kind::Win | Kind::Loss | Kind::Impression | Kind::View | Kind::Click => {
-                &mut none
-            }
-        };
-        let entries = event.entries(cost, share, logged.funded);
+        let entries = event.entries(&charge, funded);
         for entry in &entries {
             let kept = self.account(&entry.account, event.currency);
             kept.post(entry);
@@ -86,7 +84,7 @@ impl Replay {
             }
             kept.count(event, |line| {
                 line.impressions += event.multiplier.impressions();
-                shown(line, entry, &entries, cost);
+                shown(line, entry, &charge);
             });
         }
         if event.kind == Kind::Bill && !logged.funded {
@@ -95,7 +93,7 @@ impl Replay {
             if kept.period.contains(logged.booked_ms) {
                 kept.count(event, |line| {
                     line.over_impressions += event.multiplier.impressions();
-                    line.over_delivery.0 += cost.0;
+                    line.over_delivery.0 += charge.gross().0;
                 });
             }
         }
@@ -219,70 +217,36 @@ impl Kept {
     }
 }
 
-/// The carry of a key. Looked up twice rather than copied: nearly every key is known.
-fn carry(carries: &mut HashMap<String, Carry>, key: String) -> &mut Carry {
-    carries.entry(key).or_default()
-}
-
 /// What of an event its accounts are broken down by.
 fn item<'e>(account: &Account, event: &'e Event) -> Option<&'e str> {
     match account {
         Account::Advertiser(_) | Account::Data(_) => Some(&event.line_item),
         Account::Publisher(_) => Some(&event.placement),
         Account::Buyer { .. } | Account::ExchangeFee => Some(&event.publisher),
-        Account::OverDelivery => Some(&event.advertiser),
+        Account::OverDelivery | Account::PlatformFee => Some(&event.advertiser),
         Account::Media { .. } | Account::Adjustments => None,
     }
 }
 
 /// What an entry means on the statement of its account: a publisher sees what its impression was
-/// sold for and what was kept, an advertiser what of its spend went into data.
-fn shown(line: &mut Line, entry: &Entry, entries: &[Entry], cost: Micros) {
+/// sold for and what was kept, an advertiser what the media, the platform and the data cost.
+fn shown(line: &mut Line, entry: &Entry, charge: &Charge) {
     match entry.account {
         Account::Publisher(_) => {
-            line.gross.0 += cost.0;
-            line.fees.0 += cost.0 - entry.amount.0;
+            line.gross.0 += charge.media.0;
+            line.fees.0 += charge.media.0 - entry.amount.0;
         }
         Account::Advertiser(_) => {
-            let data = entries
-                .iter()
-                .filter(|other| matches!(other.account, Account::Data(_)));
-            let data: i64 = data.map(|other| other.amount.0).sum();
-            line.gross.0 += entry.amount.0 - data;
-            line.data_cost.0 += data;
+            line.gross.0 += charge.media.0;
+            line.fees.0 += charge.platform.0;
+            line.data_cost.0 += charge.data_cost().0;
         }
         Account::Media { .. }
         | Account::Buyer { .. }
         | Account::ExchangeFee
+        | Account::PlatformFee
         | Account::OverDelivery
         | Account::Data(_)
         | Account::Adjustments => line.gross.0 += entry.amount.0,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::posting::{credit, debit};
-
-    #[test]
-    fn an_advertiser_sees_what_of_its_spend_went_into_data() {
-        let account = Account::Advertiser("a".into());
-        let seat = ("x".to_owned(), "s".to_owned());
-        let entries = [
-            debit(account.clone(), Micros(12)),
-            credit(
-                Account::Media {
-                    exchange: seat.0,
-                    seat: seat.1,
-                },
-                Micros(10),
-            ),
-            credit(Account::Data("prov".into()), Micros(2)),
-        ];
-        let mut line = Line::new(account, Currency(*b"EUR"), String::new());
-        shown(&mut line, &entries[0], &entries, Micros(10));
-        assert_eq!((line.gross, line.data_cost), (Micros(10), Micros(2)));
-        assert_eq!(line.net(), Micros(12));
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::fees::DataFees;
 use proptest::prelude::*;
 
 fn claims() -> Claims<'static> {
@@ -10,6 +11,7 @@ fn claims() -> Claims<'static> {
         cpm: 2_500_000,
         multiplier: Multiplier::ONE,
         currency: *b"EUR",
+        fees: Fees::default(),
         day: Day(20_781),
         draws: Draws {
             line_item: true,
@@ -206,6 +208,8 @@ prop_compose! {
         counted in (prop_oneof![Just(0), Just(7), any::<u64>()], prop_oneof![Just(0), any::<u64>()]),
         scopes in prop::collection::vec(1_u32.., 0..=Exposure::SCOPES),
         share_ppm: Option<u32>,
+        platform_ppm in prop_oneof![Just(0), 1_u32..=1_000_000],
+        data in prop::sample::select(vec!["", "prv_a=400000", "prv_a=1,prv_b=1000000000000000"]),
     ) -> Claims<'static> {
         let mut exposure = Exposure::default();
         if !scopes.is_empty() {
@@ -219,6 +223,10 @@ prop_compose! {
             reservation,
             cpm,
             multiplier: Multiplier::new(millionths).unwrap_or(Multiplier::ONE),
+            fees: Fees {
+                platform_ppm,
+                data: DataFees::read(data).unwrap(),
+            },
             day: Day(day),
             draws: Draws::from_bits(draws),
             user,

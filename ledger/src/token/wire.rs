@@ -6,6 +6,7 @@
 use super::{Claims, Sale, Side, VERSION};
 use crate::budget::{Day, Draws};
 use crate::exposure::Exposure;
+use crate::fees::{DataFees, Fees};
 use crate::money::Multiplier;
 
 /// The most bytes of a number of 64 bits.
@@ -27,7 +28,9 @@ impl Parts {
     /// The impression is counted for another key than the user's.
     const ANOTHER: u16 = 1 << 6;
     const HOUSEHOLD: u16 = 1 << 7;
-    const ALL: u16 = (1 << 8) - 1;
+    /// The advertiser pays more than the media.
+    const FEES: u16 = 1 << 8;
+    const ALL: u16 = (1 << 9) - 1;
 
     fn of(claims: &Claims<'_>) -> Self {
         let exposure = &claims.exposure;
@@ -41,6 +44,7 @@ impl Parts {
             (Self::COUNTED, counted),
             (Self::ANOTHER, counted && exposure.user != claims.user),
             (Self::HOUSEHOLD, counted && exposure.household != 0),
+            (Self::FEES, !claims.fees.are_none()),
         ];
         let bits = parts.into_iter().map(|(bit, has)| bit * u16::from(has));
         Self(bits.sum())
@@ -168,6 +172,10 @@ impl Payload {
         }
         self.number(claims.cpm as u64);
         self.fixed(claims.currency);
+        if parts.has(Parts::FEES) {
+            self.number(claims.fees.platform_ppm.into());
+            self.text(claims.fees.data.text());
+        }
         self.number(claims.day.0.into());
         self.fixed([claims.draws.bits()]);
         self.people(claims, parts);
@@ -301,6 +309,14 @@ impl<'a> Reader<'a> {
         };
         let cpm = self.number()? as i64;
         let currency = self.take()?;
+        let fees = if parts.has(Parts::FEES) {
+            Fees {
+                platform_ppm: self.narrow().filter(|ppm| *ppm <= 1_000_000)?,
+                data: DataFees::read(self.text()?)?,
+            }
+        } else {
+            Fees::default()
+        };
         let day = Day(self.narrow()?);
         let draws = Draws::from_bits(u8::from_le_bytes(self.take()?));
         let (user, exposure) = self.people(parts)?;
@@ -322,6 +338,7 @@ impl<'a> Reader<'a> {
             multiplier,
             cpm,
             currency,
+            fees,
             day,
             draws,
             user,

@@ -1,8 +1,9 @@
 //! Once-only charging, over-delivery, frozen leases, statements that agree.
 
 use crate::fixture::{File, bill, budget, frozen, late, sale};
+use ledger::statement::Check;
 use ledger::store::Store;
-use ledger::{Event, Micros, Outcome};
+use ledger::{Event, Micros, Multiplier, Outcome};
 
 #[test]
 fn an_event_is_charged_once_also_after_a_restart() {
@@ -142,4 +143,107 @@ fn a_changed_balance_is_found_and_named() {
             .any(|text| text.contains("EUR differ")),
         "{error}"
     );
+}
+
+/// A bill with a fee of 15 % and two providers.
+fn with_fees(number: u32, cpm: i64) -> Event {
+    Event {
+        platform_ppm: 150_000,
+        data: "prv_a=400000,prv_b=100000".into(),
+        ..bill(number, cpm)
+    }
+}
+
+#[test]
+fn fees_and_data_are_charged_with_the_media_and_told_apart() {
+    let file = File::new("fees");
+    let mut store = file.open(0);
+    store.set_budgets(&[budget(1_000_000)]).unwrap();
+    let (media, fee, data) = (2_000, 300, 400 + 100);
+    let cost = Micros(media + fee + data);
+    let charged = Outcome::Charged { cost };
+    let outcomes = store.apply(&[with_fees(1, 2_000_000)], &mut late).unwrap();
+    assert_eq!(outcomes, [charged]);
+    let state = store.budget("line:li_a").unwrap().unwrap();
+    assert_eq!(state.spent, cost);
+    let statement = store.books().unwrap().statement().unwrap();
+    let line = |name: &str| {
+        let mut lines = statement.lines.iter();
+        lines.find(|line| line.account == name).unwrap().clone()
+    };
+    let advertiser = line("advertiser:adv_a");
+    assert_eq!(
+        (
+            advertiser.gross.0,
+            advertiser.fees.0,
+            advertiser.data_cost.0
+        ),
+        (media, fee, data)
+    );
+    assert_eq!((advertiser.net(), advertiser.impressions), (cost, 1));
+    assert_eq!(line("media:x:adv_a").net(), Micros(media));
+    assert_eq!(line("platform_fee").net(), Micros(fee));
+    assert_eq!(line("data:prv_a").net(), Micros(400));
+    assert_eq!(line("data:prv_b").net(), Micros(100));
+    assert!(statement.checks(None).iter().all(Check::agrees));
+}
+
+#[test]
+fn what_the_platform_bears_pays_it_no_fee() {
+    let file = File::new("fees-over");
+    let mut store = file.open(0);
+    store.set_budgets(&[budget(2_799)]).unwrap();
+    let bills = [with_fees(1, 2_000_000), with_fees(2, 1_333_333)];
+    let outcomes = store.apply(&bills, &mut late).unwrap();
+    let cost = Micros(2_000 + 500);
+    assert_eq!(outcomes[0], Outcome::OverDelivered { cost });
+    assert_eq!(
+        outcomes[1],
+        Outcome::Charged {
+            cost: Micros(1_333 + 200 + 500)
+        }
+    );
+    let statement = store.books().unwrap().statement().unwrap();
+    assert_eq!(statement.sum("over_delivery", "EUR"), cost);
+    assert_eq!(statement.sum("platform_fee", "EUR"), Micros(200));
+    assert_eq!(statement.sum("data:", "EUR"), Micros(1_000));
+    assert!(statement.checks(None).iter().all(Check::agrees));
+}
+
+#[test]
+fn a_thousand_small_fees_come_to_what_their_sum_says() {
+    let file = File::new("fees-many");
+    let mut store = file.open(0);
+    store.set_budgets(&[budget(1_000_000_000)]).unwrap();
+    let cheap = |number: u32| Event {
+        platform_ppm: 33_333,
+        data: "prv_a=1234".into(),
+        multiplier: Multiplier::new(if number.is_multiple_of(3) {
+            2_500_000
+        } else {
+            1_000_000
+        })
+        .unwrap(),
+        ..bill(number, 777_777)
+    };
+    let bills: Vec<Event> = (0..3_000).map(cheap).collect();
+    for event in &bills {
+        let most = event.most();
+        match store.apply(std::slice::from_ref(event), &mut late).unwrap()[0] {
+            Outcome::Charged { cost } => assert!(cost <= most, "{cost} of {most}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    let statement = store.books().unwrap().statement().unwrap();
+    // 2,000 impressions and 1,000 showings of two and a half.
+    let impressions = 2_000.0 + 2_500.0;
+    let media = impressions * 777.777;
+    for (name, exact) in [
+        ("media:", media),
+        ("platform_fee", media * 0.033_333),
+        ("data:", impressions * 1.234),
+    ] {
+        let sum = statement.sum(name, "EUR").0 as f64;
+        assert!((sum - exact).abs() <= 2.0, "{name}: {sum}, exactly {exact}");
+    }
 }

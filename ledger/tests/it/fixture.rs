@@ -62,6 +62,8 @@ pub(crate) fn bill(number: u32, cpm: i64) -> Event {
         currency: EUR,
         multiplier: Multiplier::ONE,
         share_ppm: 0,
+        platform_ppm: 0,
+        data: String::new(),
         reason: 0,
         budgets: vec!["line:li_a".into()],
         reservation: None,

@@ -8,8 +8,8 @@ use ledger::statement::{Check, Period};
 use ledger::store::{Budget, BudgetState, Store};
 use ledger::writer::Writer;
 use ledger::{
-    Book, BudgetPath, BudgetSlot, Cpm, Event, Micros, Multiplier, Outcome, ReservationId,
-    Reservations,
+    Book, BudgetPath, BudgetSlot, Cpm, DataFees, Event, Fees, Micros, Multiplier, Outcome,
+    ReservationId, Reservations,
 };
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -20,6 +20,8 @@ use std::time::Duration;
 /// Two line items and the campaign of both.
 const KEYS: [&str; 3] = ["line:0", "line:1", "campaign"];
 const CAMPAIGN: usize = 2;
+/// What the line items pay beside the media: the platform, in millionths, and providers of data.
+const FEES: [(u32, &str); 2] = [(150_000, "prv_a=300000,prv_b=70001"), (0, "")];
 /// Longest life of a bid, in seconds; a crashed lease is held a little longer.
 const LIFE_S: u32 = 50;
 const HOLD_S: i64 = 60;
@@ -163,9 +165,17 @@ fn set_limit(node: &Node, paper: &mut Paper, budget: usize, micros: i64) {
         .unwrap();
 }
 
+/// The most that a bill of a line item can cost.
+fn most(line: usize, cpm: Cpm) -> Micros {
+    let (platform_ppm, data) = FEES[line];
+    let data = DataFees::read(data).unwrap();
+    let fees = Fees { platform_ppm, data };
+    fees.most_for(cpm, Multiplier::ONE)
+}
+
 fn bid(node: &Node, paper: &mut Paper, line: usize, cpm: Cpm, life_s: u32) {
     let path = BudgetPath::new(&[node.slots[line], node.slots[CAMPAIGN]]);
-    let (held, expires_at) = (cpm.most_per_impression(), paper.now + life_s);
+    let (held, expires_at) = (most(line, cpm), paper.now + life_s);
     if let Ok(id) = node
         .open
         .open(&node.book, &path, (held, Multiplier::ONE), expires_at)
@@ -193,19 +203,14 @@ fn charge(node: &Node, paper: &mut Paper, which: usize, percent: i64) -> Result<
         bid: bid.cpm,
         cpm,
         line_item: KEYS[bid.line].to_owned(),
+        platform_ppm: FEES[bid.line].0,
+        data: FEES[bid.line].1.to_owned(),
         budgets: vec![KEYS[bid.line].to_owned(), KEYS[CAMPAIGN].to_owned()],
         reservation: Some((bid.epoch, bid.id)),
         ..bill(number, 0)
     };
-    let sold = Event {
-        budgets: Vec::new(),
-        reservation: None,
-        ..event.clone()
-    };
-    let in_time = bid
-        .held
-        .is_some_and(|held| cpm.most_per_impression() <= held)
-        && bid.expires_at >= now;
+    let sold = event.clone();
+    let in_time = bid.held.is_some_and(|held| most(bid.line, cpm) <= held) && bid.expires_at >= now;
     let cost = match node.record(event) {
         Outcome::Duplicate if bid.billed => return Ok(()),
         Outcome::Refused { .. } if !bid.billed && cpm > bid.cpm => return Ok(()),
@@ -298,7 +303,7 @@ fn take(
             if let Some(bid) = at(which).map(|which| &mut paper.bids[which])
                 && bid.epoch == running.epoch
             {
-                let kept = Cpm(bid.cpm.0 * percent / 100).most_per_impression();
+                let kept = most(bid.line, Cpm(bid.cpm.0 * percent / 100));
                 running.open.narrow(&running.book, bid.id, kept);
                 bid.held = bid.held.map(|held| held.min(kept));
             }
@@ -316,7 +321,7 @@ fn take(
             // lost, or above what its win notice told, takes from what other bids hold; a fair
             // exchange sends neither.
             let fair = |bid: &Bid| {
-                let most = Cpm(bid.cpm.0 * percent / 100).most_per_impression();
+                let most = most(bid.line, Cpm(bid.cpm.0 * percent / 100));
                 bid.epoch == running.epoch
                     || bid.billed
                     || bid.held.is_some_and(|held| most <= held)

@@ -34,6 +34,8 @@ fn event(kind: Kind, (partner, seat): (&str, &str), cpm: i64) -> Event {
         currency: CURRENCY.parse().unwrap(),
         multiplier: Multiplier::ONE,
         share_ppm: if kind == Kind::Sale { 850_000 } else { 0 },
+        platform_ppm: 0,
+        data: String::new(),
         reason: 0,
         budgets: Vec::new(),
         reservation: None,
@@ -48,14 +50,9 @@ fn books(events: Vec<Event>) -> Books {
     let mut carries: HashMap<String, Carry> = HashMap::new();
     let mut books = Books::default();
     for event in events {
-        let mut cost = Micros(0);
+        let Ok(charge) = event.charge(&mut carries, true);
         if event.kind.charges().is_some() {
-            cost = carries
-                .entry(event.carry_key())
-                .or_default()
-                .impression(event.cpm);
-            let share = carries.entry(event.share_key()).or_default();
-            for entry in event.posting(cost, share, true).entries() {
+            for entry in event.posting(&charge, true).entries() {
                 let name = (entry.account.clone(), event.currency);
                 let balance = books.balances.entry(name).or_default();
                 match entry.column {
@@ -69,7 +66,9 @@ fn books(events: Vec<Event>) -> Books {
             booked_ms: event.at_ms,
             event,
             funded: true,
-            cost,
+            cost: charge.media,
+            platform_fee: charge.platform,
+            data_cost: charge.data_cost(),
         });
     }
     books
@@ -177,6 +176,31 @@ fn books_that_agree_are_laid_out_and_reconciled() {
     assert!(
         text.ends_with("Reconciled: all 10 comparisons hold.\n"),
         "{text}"
+    );
+    let long = text.lines().find(|line| line.chars().count() > 100);
+    assert_eq!(long, None);
+}
+
+#[test]
+fn fees_and_data_are_laid_out_beside_the_media() {
+    let paying = |event: Event| match event.kind {
+        Kind::Bill => Event {
+            platform_ppm: 100_000,
+            data: "prv_auto=400000".to_owned(),
+            ..event
+        },
+        _ => event,
+    };
+    let books = books(trade().into_iter().map(paying).collect());
+    let verdict = verdict(&books, fast(1, 1_900), Some((3, 1)));
+    assert_eq!(verdict.differences, Vec::<String>::new());
+    let text = &verdict.text;
+    assert_eq!(row(text, "Acme Motors (adv_acme)"), ["2", "0.006200"]);
+    assert_eq!(row(text, "  fee of the platform"), ["2", "0.000620"]);
+    assert_eq!(row(text, "  data of prv_auto"), ["2", "0.000800"]);
+    assert_eq!(
+        row(text, "yes  charged to advertisers = media + fees and data"),
+        ["0.007620", "=", "0.006200", "+", "0.001420"]
     );
     let long = text.lines().find(|line| line.chars().count() > 100);
     assert_eq!(long, None);

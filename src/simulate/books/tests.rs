@@ -70,6 +70,8 @@ fn bill(bid: u8, cpm: i64, keys: usize) -> Event {
         currency: EUR,
         multiplier: Multiplier::ONE,
         share_ppm: 0,
+        platform_ppm: 0,
+        data: String::new(),
         reason: 0,
         budgets: keys.iter().map(|key| (*key).to_owned()).collect(),
         reservation: None,

@@ -128,8 +128,12 @@ impl Facts<'_, '_, '_> {
             NoBid::BelowFloor => self.floor(item),
             NoBid::BelowMinimum => {
                 let least = item.priced.as_ref().map_or(Cpm(0), |priced| priced.least);
-                let wanted = format!("at least {least} after modifiers and pacing");
-                (wanted, "less".to_owned())
+                let after = match &item.fees {
+                    Some(_) => "modifiers, fees, data and pacing",
+                    None => "modifiers and pacing",
+                };
+                let least = least.max(Cpm(1));
+                (format!("at least {least} after {after}"), "less".to_owned())
             }
             NoBid::NoCreative
             | NoBid::Blocked
@@ -242,10 +246,7 @@ impl Facts<'_, '_, '_> {
                 let left = item.budget.money().iter().map(|slot| book.available(*slot));
                 let left = Micros(left.min().unwrap_or_default());
                 (
-                    format!(
-                        "up to {} on every budget",
-                        item.max_cpm.most_per_impression()
-                    ),
+                    format!("up to {} on every budget", item.most()),
                     format!("{left} left on this node"),
                 )
             }

@@ -103,7 +103,9 @@ pub struct Price<'s> {
     pub factor: Factor,
     /// The value times the factor, at most what the line item bids.
     pub modified: Cpm,
-    /// That times the pacer's multiplier.
+    /// What is paid beside the media, where anything is.
+    pub fees: Option<Beside>,
+    /// That, less fees and data, times the pacer's multiplier.
     pub paced: Cpm,
     /// The least that is taken: of the deal, else of the media, else of the imp.
     pub floor: Cpm,
@@ -113,4 +115,27 @@ pub struct Price<'s> {
     pub rank: Cpm,
     /// That currency.
     pub compared_in: Currency,
+}
+
+impl Price<'_> {
+    /// What the impression costs in all where the price is paid: fees and data too.
+    pub fn gross(&self) -> Cpm {
+        let Some(fees) = self.fees else {
+            return self.price;
+        };
+        let fee = i128::from(self.price.0) * i128::from(fees.platform_ppm) / 1_000_000;
+        let fee = i64::try_from(fee).unwrap_or(i64::MAX);
+        Cpm(self.price.0.saturating_add(fee).saturating_add(fees.data.0))
+    }
+}
+
+/// What is paid beside the media.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Beside {
+    /// The platform's fee, in millionths of the media.
+    pub platform_ppm: u32,
+    /// What providers of data get, per thousand.
+    pub data: Cpm,
+    /// What is left for the media.
+    pub left: Cpm,
 }

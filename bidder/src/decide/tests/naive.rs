@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::catalog::{
-    Advertiser, Campaign, Creative, Factor, Input, LineItem, Modifier, Pricing, Rule, Targeting,
+    Advertiser, Campaign, Creative, Factor, Input, LineFees, LineItem, Modifier, Pricing, Rule,
+    Targeting,
 };
 use crate::sample::EUR;
 use ledger::{Book, Micros};
@@ -22,6 +23,8 @@ struct Drawn {
     quarters: Vec<u32>,
     /// The least that it bids, in halves.
     least: i64,
+    /// Whether the platform takes a quarter of what the media costs.
+    fee: bool,
 }
 
 /// The most that any of them bids.
@@ -35,15 +38,19 @@ fn drawn() -> impl Strategy<Value = Drawn> {
         prop::bool::weighted(0.05),
         prop::collection::vec(prop::sample::select(vec![2_u32, 6, 8]), 0..3),
         prop::sample::select(vec![0_i64, 0, 1, 4]),
+        any::<bool>(),
     )
-        .prop_map(|(halves, dollars, size, broke, quarters, least)| Drawn {
-            halves,
-            dollars,
-            size,
-            broke,
-            quarters,
-            least,
-        })
+        .prop_map(
+            |(halves, dollars, size, broke, quarters, least, fee)| Drawn {
+                halves,
+                dollars,
+                size,
+                broke,
+                quarters,
+                least,
+                fee,
+            },
+        )
 }
 
 fn world(drawn: &[Drawn]) -> World {
@@ -92,6 +99,10 @@ fn fill(input: &mut Input, book: &Book, drawn: &[Drawn]) {
             creatives: vec![format!("{owner}_{}", one.size)],
             max_cpm: MOST,
             pricing: pricing(one),
+            fees: LineFees {
+                platform_ppm: if one.fee { 250_000 } else { 0 },
+                ..LineFees::default()
+            },
             ..line_item(&format!("li_{at}"), slot)
         }
     };
@@ -126,6 +137,7 @@ fn price(one: &Drawn) -> Option<i64> {
     let factors = one.quarters.iter().map(|quarters| i64::from(*quarters));
     let price = factors.fold(one.halves * 500_000, |price, quarters| price * quarters / 4);
     let price = price.min(MOST.0);
+    let price = if one.fee { price / 5 * 4 } else { price };
     (price >= one.least * 500_000).then_some(price)
 }
 

@@ -16,6 +16,7 @@ pub(super) fn verdicts() -> Vec<Verdict<'static>> {
         max_cpm: Cpm(2_500_000),
         value: Cpm(2_000_000),
         factor: Factor(1_200_000),
+        fees: None,
         modified: Cpm(2_400_000),
         paced: Cpm(2_000_000),
         floor: Cpm(1_500_000),

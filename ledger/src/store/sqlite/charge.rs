@@ -2,8 +2,8 @@
 
 use super::{budget_state, conversions, letters, mark};
 use crate::budget::Unit;
-use crate::carry::Carry;
-use crate::event::{Event, Fault, Kind, Outcome};
+use crate::carry::{Carries, Carry};
+use crate::event::{Charge, Event, Fault, Kind, Outcome};
 use crate::invariant;
 use crate::letter::DeadLetter;
 use crate::money::{Micros, Multiplier};
@@ -29,11 +29,11 @@ pub(super) fn apply(
     match event.kind {
         Kind::Bill => bill(change, event, funding),
         Kind::Sale => {
-            let cost = cost(change, event)?;
-            write(change, event, cost, true)
+            let charge = event.charge(&mut Kept(change), true)?;
+            write(change, event, &charge, true)
         }
         Kind::Click => {
-            insert(change, event, true, Micros(0))?;
+            insert(change, event, true, &Charge::default())?;
             event
                 .budgets
                 .iter()
@@ -41,7 +41,7 @@ pub(super) fn apply(
             Ok(Outcome::Recorded)
         }
         Kind::Win | Kind::Loss | Kind::Impression | Kind::View => {
-            insert(change, event, true, Micros(0))?;
+            insert(change, event, true, &Charge::default())?;
             Ok(Outcome::Recorded)
         }
     }
@@ -93,7 +93,8 @@ fn bill(
         .budgets
         .iter()
         .any(|key| budgets.iter().all(|known| known.key != key));
-    let cost = cost(change, event)?;
+    let mut charge = event.charge(&mut Kept(change), true)?;
+    let cost = charge.gross();
     // Asked before anything is decided: the reservation ends with its bill, whoever pays.
     let funding = funding(event, cost);
     for known in &mut budgets {
@@ -103,7 +104,10 @@ fn bill(
         };
     }
     let funded = !unknown && fund(change, &budgets, funding)?;
-    write(change, event, cost, funded)
+    if !funded {
+        charge = event.unfunded(charge, &mut Kept(change))?;
+    }
+    write(change, event, &charge, funded)
 }
 
 struct Known<'e> {
@@ -178,31 +182,16 @@ fn frozen_of(change: &Transaction<'_>, key: &str, epoch: u32) -> Result<i64, Sto
     Ok(micros.unwrap_or(0))
 }
 
-/// What the event costs, its remainder carried on.
-fn cost(change: &Transaction<'_>, event: &Event) -> Result<Micros, StoreError> {
-    let mut carry = read_carry(change, &event.carry_key())?;
-    let cost = event.cost(&mut carry);
-    write_carry(change, &event.carry_key(), carry)?;
-    Ok(cost)
-}
-
 /// Logs and posts a charge.
 fn write(
     change: &Transaction<'_>,
     event: &Event,
-    cost: Micros,
+    charge: &Charge,
     funded: bool,
 ) -> Result<Outcome, StoreError> {
-    let mut share = Carry::default();
-    if event.kind == Kind::Sale {
-        share = read_carry(change, &event.share_key())?;
-    }
-    let posting = event.posting(cost, &mut share, funded);
-    if event.kind == Kind::Sale {
-        write_carry(change, &event.share_key(), share)?;
-    }
-    let seq = insert(change, event, funded, cost)?;
-    post(change, seq, &posting)?;
+    let seq = insert(change, event, funded, charge)?;
+    post(change, seq, &event.posting(charge, funded))?;
+    let cost = charge.gross();
     Ok(if funded {
         Outcome::Charged { cost }
     } else {
@@ -220,15 +209,16 @@ fn insert(
     change: &Transaction<'_>,
     event: &Event,
     funded: bool,
-    cost: Micros,
+    charge: &Charge,
 ) -> Result<i64, StoreError> {
+    let data_cost = charge.data_cost();
     change
         .prepare_cached(
             "INSERT INTO event (kind, key, at_ms, exchange, seat, advertiser, line_item, creative,
                  publisher, placement, partner, cpm, currency, share_ppm, reason, funded, cost, bid,
-                 multiplier, mark, booked_ms)
+                 multiplier, platform_ppm, data, platform_fee, data_cost, mark, booked_ms)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,
-                 ?16, ?17, ?18, ?19, ?20, max(?3, (SELECT coalesce(max(at_ms), ?3) FROM closing)))",
+                 ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, max(?3, (SELECT coalesce(max(at_ms), ?3) FROM closing)))",
         )?
         .execute(params![
             event.kind.label(),
@@ -247,10 +237,14 @@ fn insert(
             event.share_ppm,
             event.reason,
             funded,
-            cost.0,
+            charge.media.0,
             event.bid.0,
             event.multiplier.millionths(),
-            mark::of(event, funded, cost),
+            event.platform_ppm,
+            event.data,
+            charge.platform.0,
+            data_cost.0,
+            mark::of(event, funded, charge.media, (charge.platform, data_cost)),
         ])?;
     let seq = change.last_insert_rowid();
     conversions::touch(change, event)?;
@@ -293,19 +287,29 @@ pub(super) fn columns(entry: &Entry) -> (i64, i64) {
     }
 }
 
-fn read_carry(change: &Transaction<'_>, key: &str) -> Result<Carry, StoreError> {
-    let rest = change
-        .prepare_cached("SELECT rest FROM carry WHERE name = ?1")?
-        .query_row([key], |row| row.get(0))
-        .optional()?;
-    Ok(Carry(rest.unwrap_or(0)))
-}
+/// The carries in the tables.
+struct Kept<'c, 't>(&'c Transaction<'t>);
 
-fn write_carry(change: &Transaction<'_>, key: &str, carry: Carry) -> Result<(), StoreError> {
-    change
-        .prepare_cached(
-            "INSERT INTO carry VALUES (?1, ?2) ON CONFLICT DO UPDATE SET rest = excluded.rest",
-        )?
-        .execute(params![key, carry.0])?;
-    Ok(())
+impl Carries for Kept<'_, '_> {
+    type Error = StoreError;
+
+    fn take(
+        &mut self,
+        key: String,
+        by: impl FnOnce(&mut Carry) -> Micros,
+    ) -> Result<Micros, StoreError> {
+        let Self(change) = self;
+        let rest = change
+            .prepare_cached("SELECT rest FROM carry WHERE name = ?1")?
+            .query_row([&key], |row| row.get(0))
+            .optional()?;
+        let mut carry = Carry(rest.unwrap_or(0));
+        let taken = by(&mut carry);
+        change
+            .prepare_cached(
+                "INSERT INTO carry VALUES (?1, ?2) ON CONFLICT DO UPDATE SET rest = excluded.rest",
+            )?
+            .execute(params![key, carry.0])?;
+        Ok(taken)
+    }
 }

@@ -79,7 +79,7 @@ pub(super) fn for_each_within(
     let mut statement = connection.prepare(
         "SELECT kind, key, at_ms, exchange, seat, advertiser, line_item, creative, publisher,
                 placement, partner, cpm, currency, share_ppm, reason, funded, cost, bid, seq,
-                booked_ms, multiplier, mark
+                booked_ms, multiplier, mark, platform_ppm, data, platform_fee, data_cost
          FROM event WHERE seq > ?1 AND at_ms >= ?2 AND at_ms < ?3 ORDER BY seq",
     )?;
     let mut rows = statement.query(params![after, period.from_ms, period.to_ms])?;
@@ -187,6 +187,8 @@ fn read_event(row: &Row<'_>) -> Result<Logged, StoreError> {
         multiplier: Multiplier::new(row.get(20)?)
             .ok_or_else(|| StoreError::Corrupt("a multiplier beyond all bounds".to_owned()))?,
         share_ppm: row.get(13)?,
+        platform_ppm: row.get(22)?,
+        data: row.get(23)?,
         reason: row.get(14)?,
         budgets: Vec::new(),
         reservation: None,
@@ -200,10 +202,13 @@ fn read_event(row: &Row<'_>) -> Result<Logged, StoreError> {
         event,
         funded: row.get(15)?,
         cost: Micros(row.get(16)?),
+        platform_fee: Micros(row.get(24)?),
+        data_cost: Micros(row.get(25)?),
     };
     // Events of before the eighth version of the file have none.
     let written: Option<i64> = row.get(21)?;
-    let found = mark::of(&logged.event, logged.funded, logged.cost);
+    let beside = (logged.platform_fee, logged.data_cost);
+    let found = mark::of(&logged.event, logged.funded, logged.cost, beside);
     if written.is_some_and(|written| written != found) {
         let what = format!("event {}, which does not match its checksum", logged.seq);
         return Err(StoreError::Corrupt(what));

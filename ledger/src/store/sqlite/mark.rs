@@ -8,9 +8,10 @@ use crate::event::Event;
 use crate::money::Micros;
 use xxhash_rust::xxh3::Xxh3;
 
-/// The checksum of an event with what became of it. When it counts is not in it: that is settled
+/// The checksum of an event with what became of it: its media's `cost`, and `beside` it the
+/// platform's fee and the data. When it counts is not in it: that is settled
 /// within the transaction.
-pub(super) fn of(event: &Event, funded: bool, cost: Micros) -> i64 {
+pub(super) fn of(event: &Event, funded: bool, cost: Micros, beside: (Micros, Micros)) -> i64 {
     let mut hash = Xxh3::new();
     let texts = [
         &event.exchange,
@@ -42,5 +43,12 @@ pub(super) fn of(event: &Event, funded: bool, cost: Micros) -> i64 {
         hash.update(&number.to_le_bytes());
     }
     hash.update(event.kind.label().as_bytes());
+    // Most events have none, and those of before there were any had none.
+    if !event.fees().are_none() || beside != (Micros(0), Micros(0)) {
+        hash.update(&event.platform_ppm.to_le_bytes());
+        hash.update(&beside.0.0.to_le_bytes());
+        hash.update(&beside.1.0.to_le_bytes());
+        hash.update(event.data.as_bytes());
+    }
     hash.digest().cast_signed()
 }

@@ -4,7 +4,7 @@ use crate::store::StoreError;
 use rusqlite::{Connection, Transaction};
 
 /// Each step makes a file of the version before it into the next.
-const STEPS: [&str; 8] = [
+const STEPS: [&str; 9] = [
     "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE event (
@@ -140,6 +140,13 @@ CREATE INDEX conversion_at ON conversion (at_ms);
     // A checksum of each event.
     "
 ALTER TABLE event ADD COLUMN mark INTEGER;
+",
+    // What a bill costs beside its media: the terms, and what they came to.
+    "
+ALTER TABLE event ADD COLUMN platform_ppm INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE event ADD COLUMN data TEXT NOT NULL DEFAULT '';
+ALTER TABLE event ADD COLUMN platform_fee INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE event ADD COLUMN data_cost INTEGER NOT NULL DEFAULT 0;
 ",
 ];
 

@@ -1,0 +1,58 @@
+//! What a line item pays beside the media: the platform, and the providers of the segments that it
+//! asks for.
+
+use super::World;
+use crate::resource::{Advertiser, LineItem};
+use crate::serving::Reason;
+use bidder::catalog::{DataPrice, LineFees, MAX_VALUES};
+use ledger::fees::MOST_PROVIDERS;
+use std::collections::BTreeSet;
+
+/// The fees of a line item, or why nobody could charge them.
+pub(super) fn of(
+    world: &World<'_>,
+    line_item: &LineItem,
+    advertiser: &Advertiser,
+) -> Result<LineFees, Reason> {
+    let mut fees = LineFees {
+        platform_ppm: advertiser.platform_fee.0,
+        data: Vec::new(),
+    };
+    let Some(audience) = &line_item.targeting.audience else {
+        return Ok(fees);
+    };
+    let included = audience.include.iter().flatten().map(|id| (id, false));
+    let excluded = audience.exclude.iter().map(|id| (id, true));
+    let mut known = BTreeSet::new();
+    for (id, excluded) in included.chain(excluded) {
+        let Some(segment) = world.active_segment(&id.0) else {
+            continue;
+        };
+        if (excluded && !segment.paid_when_excluded) || !known.insert(&*id.0) {
+            continue;
+        }
+        let currency = advertiser.currency;
+        let price = segment
+            .data_cpm
+            .iter()
+            .find(|price| price.currency == currency);
+        let price = price.ok_or_else(|| Reason::NoDataPrice {
+            segment: id.0.clone(),
+            currency: currency.0,
+        })?;
+        fees.data.push(DataPrice {
+            segment: id.0.clone(),
+            provider: segment.provider.0.clone(),
+            cpm: price.cpm.0,
+            excluded: segment.paid_when_excluded,
+        });
+    }
+    let groups = audience.include.iter();
+    let groups = groups.filter(|group| group.iter().any(|id| known.contains(&*id.0)));
+    let excluded = audience.exclude.iter().filter(|id| known.contains(&*id.0));
+    let parts = groups.count() + excluded.count();
+    if parts > MOST_PROVIDERS || fees.data.len() > MAX_VALUES {
+        return Err(Reason::TooMuchData(parts));
+    }
+    Ok(fees)
+}
