@@ -62,6 +62,8 @@ fn pacers_outlive_a_restart_and_a_damaged_file_stops_nobody() {
     pacers["cmp_gone"] = pacers["cmp_it"].clone();
     fs::write(&file, pacers.to_string()).unwrap();
     node.restart();
+    // A node that is stopped before it has published knows of no campaign that is gone.
+    assert_eq!(bids_of(&node, "kept", 1), 1);
     node.terminate();
     let kept = saved();
     assert_eq!(kept["cmp_it"]["multiplier"], 0.25);
