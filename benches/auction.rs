@@ -50,6 +50,7 @@ fn market() -> Market {
         blocked_advertisers: vec!["blocked.example".into()],
         blocked_categories: vec!["IAB25".into()],
         requires_creative_id: true,
+        requires_approval: false,
         max_markup: 256 * 1024,
         loss_prices: exchange::catalog::LossPrices::default(),
         requests: exchange::catalog::Requests::default(),

@@ -39,7 +39,10 @@ impl Caller {
     /// Whether the role allows this for documents of the kind that belong to its accounts.
     pub fn may(&self, deed: Deed, kind: Kind) -> bool {
         let buying = matches!(kind, Kind::Campaign | Kind::LineItem | Kind::Creative);
-        let selling = matches!(kind, Kind::Placement | Kind::Deal | Kind::Floors);
+        let selling = matches!(
+            kind,
+            Kind::Placement | Kind::Deal | Kind::Review | Kind::Floors
+        );
         let readable = buying || selling || matches!(kind, Kind::Advertiser | Kind::Publisher);
         match (self.role, deed) {
             (Role::Admin, _) => true,

@@ -203,6 +203,7 @@ fn owner(
         | Kind::Creative
         | Kind::Placement
         | Kind::Deal
+        | Kind::Review
         | Kind::Partner
         | Kind::Exchange
         | Kind::Segment
@@ -213,7 +214,12 @@ fn owner(
     }
     let owned = matches!(
         kind,
-        Kind::Campaign | Kind::LineItem | Kind::Creative | Kind::Placement | Kind::Deal
+        Kind::Campaign
+            | Kind::LineItem
+            | Kind::Creative
+            | Kind::Placement
+            | Kind::Deal
+            | Kind::Review
     );
     let mut parent = String::new();
     for (index, reference) in resource.references().into_iter().enumerate() {

@@ -12,6 +12,7 @@ pub mod line_item;
 pub mod partner;
 pub mod placement;
 pub mod publisher;
+pub mod review;
 pub mod segment;
 pub mod terms;
 
@@ -26,6 +27,7 @@ pub use line_item::LineItem;
 pub use partner::Partner;
 pub use placement::Placement;
 pub use publisher::Publisher;
+pub use review::Review;
 pub use segment::Segment;
 pub use terms::Status;
 
@@ -167,6 +169,7 @@ kinds! {
     Publisher, "publishers", "pub_", true, ["currency"];
     Placement, "placements", "plc_", true, ["publisher"];
     Deal, "deals", "deal_", false, ["publisher"];
+    Review, "creative_reviews", "rev_", true, ["publisher"];
     Floors, "floors", "pub_", true, [];
     Partner, "partners", "dsp_", false, [];
     Exchange, "exchanges", "ex_", false, ["currency"];

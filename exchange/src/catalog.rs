@@ -33,6 +33,8 @@ pub struct Catalog {
     pub placements: Vec<Placement>,
     /// What they have agreed with buyers.
     pub deals: Vec<Deal>,
+    /// What they say of creatives.
+    pub reviews: Vec<Review>,
     /// Who buys, at most [`MAX_PARTNERS`].
     pub partners: Vec<Partner>,
     /// What compares their categories with those that are blocked or allowed.
@@ -93,6 +95,8 @@ pub struct Publisher {
     pub blocked_categories: Vec<Arc<str>>,
     /// Whether bids without `crid` are refused.
     pub requires_creative_id: bool,
+    /// Whether only creatives that it has approved are shown.
+    pub requires_approval: bool,
     /// The largest markup that it takes, in bytes.
     pub max_markup: usize,
     /// What losers learn of prices.
@@ -123,6 +127,19 @@ pub struct Placement {
     pub floor: Option<Cpm>,
     /// What its imps begin with.
     pub stored: Option<Stored>,
+}
+
+/// What a publisher says of a creative.
+#[derive(Clone, Debug)]
+pub struct Review {
+    /// Id of the publisher.
+    pub publisher: Arc<str>,
+    /// Id of the partner whose creative it is.
+    pub partner: Arc<str>,
+    /// The `crid` of its bids.
+    pub creative: Arc<str>,
+    /// Whether it may be shown.
+    pub approved: bool,
 }
 
 /// A kind of ad that a partner buys.

@@ -30,9 +30,16 @@ pub struct Seller {
     pub losses: Arc<Tally<Loss>>,
     placements: Map<Placement>,
     deals: Vec<Agreed>,
+    /// What it says of creatives, by partner and creative.
+    reviews: Map<Map<bool>>,
 }
 
 impl Seller {
+    /// Whether the creative of a partner may be shown; `None` where it was not reviewed.
+    pub fn review(&self, partner: &str, creative: &str) -> Option<bool> {
+        self.reviews.get(partner)?.get(creative).copied()
+    }
+
     /// The placement that requests call `tagid`.
     pub fn placement(&self, tagid: &str) -> Option<&Placement> {
         self.placements.get(tagid)
@@ -160,6 +167,13 @@ impl Market {
                     .insert(Arc::clone(&placement.tagid), placement);
             }
         }
+        for review in catalog.reviews {
+            if let Some(index) = market.by_id.get(&review.publisher).copied() {
+                let reviews = &mut market.sellers[index as usize].reviews;
+                let own = reviews.entry(review.partner).or_default();
+                own.insert(review.creative, review.approved);
+            }
+        }
         for deal in catalog.deals {
             market.agree(deal, previous);
         }
@@ -232,6 +246,7 @@ impl Market {
             losses: old.map(|old| Arc::clone(&old.losses)).unwrap_or_default(),
             placements: Map::default(),
             deals: Vec::new(),
+            reviews: Map::default(),
         });
     }
 

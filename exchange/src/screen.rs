@@ -57,6 +57,10 @@ labels! {
         MarkupSize = "markup_size",
         /// No creative id, which the publisher requires.
         NoCreativeId = "no_creative_id",
+        /// A creative that the publisher has not approved yet.
+        PendingApproval = "pending_approval",
+        /// A creative that the publisher has rejected.
+        Disapproved = "disapproved",
         /// A format that the imp does not take.
         Format = "format",
         /// A size that the imp does not take.
@@ -108,6 +112,8 @@ impl Loss {
             Loss::Seat => 104,
             Loss::Size => 203,
             Loss::Duration | Loss::MarkupSize => 200,
+            Loss::PendingApproval => 201,
+            Loss::Disapproved => 202,
             Loss::Format | Loss::Protocol | Loss::Mime => 204,
             Loss::Advertiser => 205,
             Loss::Insecure => 207,
@@ -136,6 +142,8 @@ impl Loss {
             | Loss::MarkupSize
             | Loss::Mime
             | Loss::NoCreativeId
+            | Loss::PendingApproval
+            | Loss::Disapproved
             | Loss::Format
             | Loss::Size
             | Loss::Duration
@@ -218,7 +226,8 @@ pub(crate) fn awaits_markup(buyer: &Buyer, bid: &Bid<'_>) -> bool {
 pub(crate) fn recheck(auction: &Auction<'_>, offer: &Offer<'_>) -> Result<(), Loss> {
     let standing = offer.standing?;
     let lot = offer.lot.ok_or(Loss::Malformed)?;
-    creative::check(auction, &auction.lots[lot], standing.deal, offer.bid, false)
+    let parties = (&auction.market.buyers()[offer.buyer], standing.deal);
+    creative::check(auction, &auction.lots[lot], parties, offer.bid, false)
 }
 
 /// Screens every bid of every answer. Each comes out once, with its standing.
@@ -297,7 +306,8 @@ fn standing<'a>(
     if price < floor {
         return Err(below);
     }
-    creative::check(auction, lot, deal, bid, awaits_markup(buyer, bid))?;
+    let awaited = awaits_markup(buyer, bid);
+    creative::check(auction, lot, (buyer, deal), bid, awaited)?;
     let mut hash = Xxh3::new();
     hash.update(buyer.partner.id.as_bytes());
     hash.update(&[0]);

@@ -24,6 +24,7 @@ fn publisher(file: &str) -> Publisher {
         blocked_advertisers: Vec::new(),
         blocked_categories: Vec::new(),
         requires_creative_id: false,
+        requires_approval: false,
         max_markup: 256 * 1024,
         loss_prices: exchange::catalog::LossPrices::default(),
         requests: exchange::catalog::Requests::default(),

@@ -36,6 +36,8 @@ mod open_sales;
 mod partners;
 mod pricing;
 mod publishers;
+mod raw;
+mod reviews;
 mod screens;
 mod statements;
 mod targeting;

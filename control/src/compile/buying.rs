@@ -178,6 +178,7 @@ fn add(id: &str, resource: &Resource, wanted: &HashSet<(Kind, &str)>, compiled: 
         | Resource::Publisher(_)
         | Resource::Placement(_)
         | Resource::Deal(_)
+        | Resource::Review(_)
         | Resource::Segment(_)
         | Resource::Floors(_)
         | Resource::Partner(_)

@@ -5,6 +5,7 @@ use crate::fault::Fault;
 use crate::model::{Category, Country, Domain, Id, Instant, Name, Tag};
 use crate::resource::deal::Price;
 use crate::resource::publisher::{Auction, LossPrices};
+use crate::resource::review::Word;
 use crate::resource::terms::Format;
 use crate::resource::{Deal, Kind, Partner, Publisher, Resource, Status};
 use exchange::catalog as sell;
@@ -51,12 +52,21 @@ pub(super) fn compile(
                     }
                 }
             }
+            Resource::Review(review) if review.status == Status::Active => {
+                compiled.exchange.reviews.push(sell::Review {
+                    publisher: review.publisher.0.as_str().into(),
+                    partner: review.partner.0.as_str().into(),
+                    creative: review.creative.0.as_str().into(),
+                    approved: review.state == Word::Approved,
+                });
+            }
             Resource::Deal(deal) if deal.status == Status::Active => {
                 compiled.exchange.deals.push(agreed(id, deal));
             }
             Resource::Publisher(_)
             | Resource::Placement(_)
             | Resource::Deal(_)
+            | Resource::Review(_)
             | Resource::Partner(_)
             | Resource::Floors(_)
             | Resource::Advertiser(_)
@@ -91,6 +101,7 @@ fn seller(id: &str, publisher: &Publisher) -> sell::Publisher {
         blocked_advertisers: texts(&publisher.blocked_advertisers, |domain: &Domain| &domain.0),
         blocked_categories: texts(&publisher.blocked_categories, |cat: &Category| &cat.0),
         requires_creative_id: publisher.requires_creative_id,
+        requires_approval: publisher.requires_approval,
         max_markup: publisher.max_markup_bytes.0 as usize,
         loss_prices: match publisher.loss_prices {
             LossPrices::None => sell::LossPrices::None,

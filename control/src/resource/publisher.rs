@@ -59,6 +59,8 @@ model! {
         pub blocked_categories: Vec<Category> = Vec::new(),
         /// Whether bids must name their creative.
         pub requires_creative_id: bool = false,
+        /// Whether only creatives that it has approved may be shown.
+        pub requires_approval: bool = false,
         /// The largest markup that may be shown here, in bytes.
         pub max_markup_bytes: Whole<1_024, 1_048_576> = Whole(262_144),
         /// What loss notices tell of prices.

@@ -52,6 +52,10 @@ fn smallest() -> Vec<(Kind, Value)> {
                 "end":"2026-12-23T00:00:00Z"}),
         ),
         (
+            Kind::Review,
+            json!({"publisher":"pub_a","partner":"dsp_a","creative":"c-1","state":"approved"}),
+        ),
+        (
             Kind::Segment,
             json!({"name":"Car buyers","provider":"prv_a",
                 "data_cpm":[{"currency":"EUR","cpm":"0.40"}]}),
@@ -148,6 +152,7 @@ fn each_fault_has_its_pointer() {
         (Kind::Deal, "/end", json!("2026-11-22T00:00:00Z")),
         (Kind::Deal, "/floor", json!("-1")),
         (Kind::Deal, "/tier", json!(0)),
+        (Kind::Review, "/state", json!("maybe")),
         (Kind::Segment, "/data_cpm", json!([])),
         (Kind::Segment, "/data_cpm/0/cpm", json!("0")),
         (Kind::Segment, "/provider", json!("a,b")),

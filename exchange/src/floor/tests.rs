@@ -32,6 +32,7 @@ fn publisher(floors: Option<Floors>) -> Publisher {
         blocked_advertisers: Vec::new(),
         blocked_categories: Vec::new(),
         requires_creative_id: false,
+        requires_approval: false,
         max_markup: 256 * 1024,
         loss_prices: crate::catalog::LossPrices::default(),
         requests: crate::catalog::Requests::default(),

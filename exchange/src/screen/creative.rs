@@ -5,18 +5,19 @@ mod playback;
 use super::Loss;
 use crate::catalog::Format;
 use crate::lot::{Auction, Lot, formats};
+use crate::market::{Buyer, Seller};
 use openrtb::BidRequest;
 use openrtb::list::CategoryTaxonomy;
 use openrtb::request::{Banner, Deal, Format as Size};
 use openrtb::response::Bid;
 use openrtb::taxonomy::{CONTENT_1, family};
 
-/// Checks markup, format, size, advertiser, category, attributes and security, in this order.
+/// Checks markup, review, format, size, advertiser, category, attributes and security, in this order.
 /// Markup that is `awaited` is not missed yet.
 pub(super) fn check(
     auction: &Auction<'_>,
     lot: &Lot<'_>,
-    deal: Option<&Deal<'_>>,
+    (buyer, deal): (&Buyer, Option<&Deal<'_>>),
     bid: &Bid<'_>,
     awaited: bool,
 ) -> Result<(), Loss> {
@@ -30,6 +31,7 @@ pub(super) fn check(
     ensure(markup.len() <= publisher.max_markup, Loss::MarkupSize)?;
     let named = bid.crid.is_some_and(|crid| !crid.is_empty());
     ensure(named || !publisher.requires_creative_id, Loss::NoCreativeId)?;
+    reviewed(auction.seller, &buyer.partner.id, bid.crid)?;
     let format = format(lot, bid, markup)?;
     if let (Format::Banner, Some(banner)) = (format, lot.imp.banner) {
         ensure(fits(banner, bid.w, bid.h), Loss::Size)?;
@@ -86,6 +88,14 @@ pub(super) fn check(
     )?;
     let secure = lot.imp.secure.is_some_and(openrtb::Flag::is_set);
     ensure(!secure || !is_insecure(markup), Loss::Insecure)
+}
+
+/// Whether the publisher lets the creative be shown, as far as it has said.
+fn reviewed(seller: &Seller, partner: &str, creative: Option<&str>) -> Result<(), Loss> {
+    match creative.and_then(|creative| seller.review(partner, creative)) {
+        Some(approved) => ensure(approved, Loss::Disapproved),
+        None => ensure(!seller.publisher.requires_approval, Loss::PendingApproval),
+    }
 }
 
 /// Whether the creative is in a language that the request allows, where it says its language.

@@ -1,7 +1,7 @@
 //! Each reason for which a bid is rejected, and that each bid has exactly one.
 
 use super::*;
-use crate::catalog::{Catalog, Partner, Pricing, Publisher, Route};
+use crate::catalog::{Catalog, Partner, Pricing, Publisher, Review, Route};
 use crate::clear;
 use crate::draw::Draw;
 use crate::floor::{Plan, Stated};
@@ -28,6 +28,7 @@ fn market(seats: &[&str]) -> Market {
         blocked_advertisers: vec!["blocked.example".into()],
         blocked_categories: vec!["IAB25".into()],
         requires_creative_id: true,
+        requires_approval: false,
         max_markup: 4_096,
         loss_prices: crate::catalog::LossPrices::default(),
         requests: crate::catalog::Requests::default(),
@@ -47,9 +48,16 @@ fn market(seats: &[&str]) -> Market {
         excluded_countries: Vec::new(),
         treatment: crate::catalog::Treatment::default(),
     };
+    let review = |partner: &str, creative: &str, approved| Review {
+        publisher: "pub_1".into(),
+        partner: partner.into(),
+        creative: creative.into(),
+        approved,
+    };
     let catalog = Catalog {
         publishers: vec![publisher],
         placements: Vec::new(),
+        reviews: vec![review("a", "shown", true), review("a", "hidden", false)],
         deals: Vec::new(),
         partners: vec![partner("a"), partner("b")],
         ..Catalog::default()
@@ -254,6 +262,8 @@ fn each_fault_has_its_reason() {
         (r#""adm":"""#, Some(Loss::NoMarkup)),
         (r#""adm":null"#, Some(Loss::NoMarkup)),
         (r#""crid":null"#, Some(Loss::NoCreativeId)),
+        (r#""crid":"shown""#, None),
+        (r#""crid":"hidden""#, Some(Loss::Disapproved)),
         (r#""mtype":2"#, Some(Loss::Format)),
         (r#""mtype":9"#, Some(Loss::Format)),
         (r#""mtype":1"#, None),

@@ -1,0 +1,108 @@
+//! What a publisher says of creatives, through the real binary.
+
+use crate::node::{Node, SMALL, banner_request};
+use crate::raw::{Extra, partner};
+use serde_json::{Value, json};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// The seat that wins; nothing where none does.
+fn winner(node: &Node) -> String {
+    let body = banner_request("review").to_string();
+    let answer = node.client().post("/openrtb2/auction", body.as_bytes());
+    if answer.status != 200 {
+        return String::new();
+    }
+    let seat = &answer.json()["seatbid"][0]["seat"];
+    seat.as_str().unwrap_or_default().to_owned()
+}
+
+fn until(node: &Node, wanted: &str, what: &str) {
+    let begun = Instant::now();
+    while winner(node) != wanted {
+        assert!(begun.elapsed() < Duration::from_secs(8), "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn set(node: &Node, method: &str, path: &str, body: &Value) {
+    let answer = node.api(method, path, &body.to_string());
+    assert!([200, 201].contains(&answer.status), "{answer:?}");
+}
+
+fn lost(node: &Node, reason: &str) -> u64 {
+    let line = format!("gavel_partner_bids_lost_total{{partner=\"raw\",reason=\"{reason}\"}}");
+    node.metric(&line)
+}
+
+#[test]
+fn a_creative_shows_where_its_publisher_lets_it() {
+    let extra: Extra = Arc::new(Mutex::new(json!({"crid": "c-1"})));
+    let node = Node::start(&format!("{SMALL}{}", partner(&extra)), "");
+    until(&node, "raw", "whatever is not reviewed is shown");
+    let review = |state: &str| {
+        let body = json!({"publisher": "pub_it", "partner": "raw", "creative": "c-1",
+            "state": state, "reason": "seen by ann"});
+        set(&node, "PUT", "/v1/creative_reviews/rev_1", &body);
+    };
+    review("rejected");
+    until(&node, "adv_it", "what is rejected is not shown");
+    assert!(lost(&node, "disapproved") > 0);
+    *extra.lock().unwrap() = json!({"crid": "c-2"});
+    until(&node, "raw", "another creative of the partner is");
+
+    set(
+        &node,
+        "PATCH",
+        "/v1/publishers/pub_it",
+        &json!({"requires_approval": true}),
+    );
+    until(
+        &node,
+        "",
+        "nothing is approved, our own bidder's creative neither",
+    );
+    assert!(lost(&node, "pending_approval") > 0);
+    let own = json!({"publisher": "pub_it", "partner": "bidder", "creative": "cr_it",
+        "state": "approved"});
+    set(&node, "PUT", "/v1/creative_reviews/rev_own", &own);
+    until(&node, "adv_it", "what is approved is shown");
+    review("approved");
+    assert_eq!(
+        winner(&node),
+        "adv_it",
+        "it is the other creative that is approved"
+    );
+    *extra.lock().unwrap() = json!({"crid": "c-1"});
+    until(&node, "raw", "the partner's, too");
+    set(
+        &node,
+        "PATCH",
+        "/v1/creative_reviews/rev_1",
+        &json!({"status": "archived"}),
+    );
+    until(&node, "adv_it", "a review that was put away counts no more");
+}
+
+#[test]
+fn a_creative_has_one_review_of_a_publisher_that_exists() {
+    let node = Node::start(SMALL, "");
+    let body =
+        json!({"publisher": "pub_it", "partner": "raw", "creative": "c", "state": "approved"});
+    set(&node, "PUT", "/v1/creative_reviews/rev_1", &body);
+    let refused = |path: &str, body: &Value| -> Value {
+        let answer = node.api("PUT", path, &body.to_string());
+        assert_eq!(answer.status, 422, "{answer:?}");
+        answer.json()["faults"].clone()
+    };
+    let second = refused("/v1/creative_reviews/rev_2", &body);
+    assert_eq!(second[0]["pointer"], "/creative");
+    assert_eq!(second[0]["detail"], "is already used by rev_1");
+    let stranger = json!({"publisher": "pub_no", "partner": "raw", "creative": "c", "state": "no"});
+    let faults = refused("/v1/creative_reviews/rev_2", &stranger);
+    assert_eq!(faults[0]["pointer"], "/state", "{faults}");
+    let stranger = json!({"publisher": "pub_no", "partner": "raw", "creative": "c",
+        "state": "approved"});
+    let faults = refused("/v1/creative_reviews/rev_2", &stranger);
+    assert_eq!(faults[0]["pointer"], "/publisher", "{faults}");
+}
