@@ -241,6 +241,7 @@ fn whole(criterion: &mut Criterion) {
         received: now,
         now_s: 1_000,
         seed: 1,
+        trace: None,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()

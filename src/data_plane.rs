@@ -3,6 +3,7 @@
 mod auction;
 mod bid;
 mod convert;
+mod debug;
 pub(crate) mod notice;
 mod track;
 

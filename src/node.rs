@@ -27,9 +27,9 @@ use ledger::{AuctionLog, AuctionRecord};
 use openrtb::taxonomy::Categories;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::Receiver;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
 /// Least time, in seconds, for which a crash holds back what its run had leased.
@@ -61,6 +61,8 @@ pub struct Node {
     pub counters: Arc<Counters>,
     /// Publishers' floors by address.
     pub floor_feeds: Feeds,
+    /// The hash of the operator's key, once it is known.
+    pub admin_sha256: OnceLock<String>,
     /// The resources.
     pub resources: Arc<control::store::Store>,
     /// Impressions by user.
@@ -164,6 +166,7 @@ impl Node {
             counters,
             floor_feeds: Feeds::default(),
             hours,
+            admin_sha256: OnceLock::new(),
             resources: Arc::new(resources),
             _lock: lock,
             reread: AtomicBool::new(false),

@@ -295,8 +295,10 @@ impl Serving {
             wake,
             places: Places::default(),
         });
+        let admin = control::access::hash(admin_key.as_bytes());
+        let admin = node.admin_sha256.get_or_init(|| admin).clone();
         let api = ApiSettings {
-            admin_sha256: vec![control::access::hash(admin_key.as_bytes())],
+            admin_sha256: vec![admin],
             ..ApiSettings::default()
         };
         let served: Arc<dyn Hooks> = Arc::clone(&hooks) as Arc<dyn Hooks>;

@@ -29,6 +29,9 @@ pub struct Snapshot {
     pub exchanges: Arc<HashMap<String, Exchange>>,
     /// Why line items are not in the catalog, by id.
     pub withheld: Arc<HashMap<String, Vec<Reason>>>,
+    /// The hashes of the control API's keys, each with the publishers that it may see, or `None`
+    /// for all.
+    pub keys: Arc<HashMap<String, Option<Vec<String>>>>,
     /// How the conversions of each advertiser are counted.
     pub crediting: Arc<HashMap<String, Crediting>>,
     /// Rates of the day.
@@ -59,6 +62,7 @@ impl Snapshot {
             audience: Arc::new(Audience::empty()),
             exchanges: Arc::default(),
             withheld: Arc::default(),
+            keys: Arc::default(),
             crediting: Arc::default(),
             rates,
             purse,

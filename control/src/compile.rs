@@ -68,6 +68,9 @@ pub struct Compiled {
     pub budgets: Vec<Budget>,
     /// The daily budgets that are so on average, by campaign.
     pub flexible: HashMap<String, Micros>,
+    /// The hashes of keys that are in use, each with the publishers whose auctions it may look into,
+    /// or `None` for all.
+    pub keys: HashMap<String, Option<Vec<String>>>,
     /// Line items that do not serve, by id, with the reasons. Those that only wait for their
     /// campaign's start are in the catalog all the same.
     pub not_serving: Vec<(String, Vec<Reason>)>,

@@ -13,6 +13,7 @@ use crate::lot::Auction;
 use crate::market::Market;
 use crate::screen::{self, Answer, Offer, Rules};
 use crate::settle::{self, Seal, Sold};
+use crate::trace::Trace;
 use crate::{deal, draw, implicit, interstitial, invite, log, redact, stored};
 use bumpalo::Bump;
 use ledger::token::Signer;
@@ -132,6 +133,8 @@ pub struct Call<'b> {
     pub now_s: u32,
     /// Seed of everything that is left to chance.
     pub seed: u64,
+    /// Where it is kept what the auction does, for whoever may look into it.
+    pub trace: Option<&'b Trace>,
 }
 
 /// How an auction ended.
@@ -187,6 +190,7 @@ async fn sell<L: LocalBidder, C: Clock>(
     let seller = intake::seller(market, &request, page);
     // A request that no specification allows is told so, whoever sent it.
     let seller = seller.or_else(|refusal| intake::check(&request).and(Err(refusal)))?;
+    intake::admit_trace(seller, call.trace)?;
     let completed = stored::complete(seller, &request, call.body, limits)?;
     let request = match &completed {
         None => request,
@@ -209,13 +213,18 @@ async fn sell<L: LocalBidder, C: Clock>(
     let mut draws = draw::Draw::new(call.seed);
     let stated = Stated::read(&request, seller.publisher.takes_stated_floors());
     let plan = Plan::draw(&seller.publisher, &stated, call.now_s, &mut draws);
-    let auction = Auction::open(market, seller, request, plan, draws.bits(), &arena);
+    let mut auction = Auction::open(market, seller, request, plan, draws.bits(), &arena);
+    auction.trace = call.trace;
     for lot in auction.lots {
         desk.counters.floors.count(lot.floor.source.event());
     }
-    let unsold = |reason: NoBid, out| {
+    let unsold = |reason: NoBid, out: &mut Vec<u8>| {
         desk.log(&auction, (&[], &[]), reason.label(), call.now_s);
-        no_bid(&auction, reason, out)
+        let outcome = no_bid(&auction, reason, out);
+        if auction.trace.is_some() {
+            settle::explain(&auction, &[], &[], out);
+        }
+        outcome
     };
     if auction.lots.is_empty() {
         return Ok(unsold(NoBid::NoRate, out));
@@ -280,8 +289,12 @@ async fn conclude<'a, L, C: Clock>(
         settle::respond(auction, &offers, &awards, &seal, arena).encode(out);
         settle::explain(auction, &offers, &awards, out);
         Outcome::Sold(settle::record(auction, &offers, &awards))
-    } else if offers.is_empty() {
+    } else if offers.is_empty() && auction.trace.is_none() {
         no_bid(auction, NoBid::NoBids, out)
+    } else if offers.is_empty() {
+        let outcome = no_bid(auction, NoBid::NoBids, out);
+        settle::explain(auction, &offers, &awards, out);
+        outcome
     } else {
         let outcome = no_bid(auction, NoBid::AllRejected, out);
         settle::explain(auction, &offers, &awards, out);
@@ -353,7 +366,6 @@ fn decode<'a, L, C: Clock>(
     let mut answers = Vec::with_capacity(received.len());
     for (one, buffer) in received.into_iter().zip(buffers) {
         let buyer = &auction.market.buyers()[one.buyer];
-        let events = &buyer.events;
         let limits = Limits {
             body: crate::link::MAX_ANSWER,
             ..desk.settings.limits
@@ -362,11 +374,12 @@ fn decode<'a, L, C: Clock>(
         match decoded {
             Ok(response) if screen::is_answer(auction, &response) => {
                 let bids = response.seatbid.iter().any(|seat| !seat.bid.is_empty());
-                events.count(if bids {
+                let event = if bids {
                     PartnerEvent::Bid
                 } else {
                     PartnerEvent::NoBid
-                });
+                };
+                auction.note(one.buyer, event);
                 buyer.learn(one.traffic, bids);
                 if let Some(ticket) = one.ticket {
                     ticket.succeeded(now);
@@ -382,7 +395,7 @@ fn decode<'a, L, C: Clock>(
                 });
             }
             Ok(_) | Err(_) => {
-                events.count(PartnerEvent::Invalid);
+                auction.note(one.buyer, PartnerEvent::Invalid);
                 if let Some(ticket) = one.ticket {
                     ticket.failed(now);
                 }

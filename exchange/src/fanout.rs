@@ -128,8 +128,12 @@ pub async fn ask(
     let mut received = Vec::with_capacity(invitations.len());
     let mut ask_inside = || {
         for one in inside.drain(..) {
-            let buyer = &auction.market.buyers()[one.buyer];
-            received.extend(ask_local(local, buyer, &one));
+            let answer = ask_local(auction, local, &one);
+            if let Some(trace) = auction.trace {
+                let body = answer.as_ref().map(|answer| &answer.body);
+                trace.answered(one.buyer, clock.now(), body);
+            }
+            received.extend(answer);
         }
     };
     let late = asked.iter().map(|one| one.until).max();
@@ -146,7 +150,12 @@ pub async fn ask(
                 && let Poll::Ready(reply) = call.as_mut().poll(context)
             {
                 one.call = None;
-                answers.push((index, clock.now(), reply));
+                let now = clock.now();
+                if let (Some(trace), Ok(reply)) = (auction.trace, &reply) {
+                    let body = Some(&reply.body).filter(|body| !body.is_empty());
+                    trace.answered(one.buyer, now, body);
+                }
+                answers.push((index, now, reply));
             }
         }
         // The requests are on their way by now.
@@ -166,14 +175,13 @@ pub async fn ask(
     for (one, reply) in asked.into_iter().zip(replies) {
         // Dropping the call closes its connection.
         drop(one.call);
-        let buyer = &auction.market.buyers()[one.buyer];
         if stalled && reply.is_none() {
             // It was we who came too late, so nothing is learnt of the partner.
-            buyer.events.count(PartnerEvent::TimedOut);
+            auction.note(one.buyer, PartnerEvent::TimedOut);
             continue;
         }
         let came = (one.buyer, one.traffic, one.ticket);
-        received.extend(settle(buyer, came, reply, now));
+        received.extend(settle(auction, came, reply, now));
     }
     received
 }
@@ -206,16 +214,19 @@ fn prepare<'c, C: Clock>(
         let admission = match admit(auction, buyer, link, traffic, now, &mut draw) {
             Ok(admission) => admission,
             Err(event) => {
-                buyer.events.count(event);
+                auction.note(index, event);
                 continue;
             }
         };
         let question = bodies.question(*invitation, now, until);
         if question.told.is_zero() {
-            buyer.events.count(PartnerEvent::TooLate);
+            auction.note(index, PartnerEvent::TooLate);
             continue;
         }
-        buyer.events.count(PartnerEvent::Asked);
+        auction.note(index, PartnerEvent::Asked);
+        if let Some(trace) = auction.trace {
+            trace.asked(index, now, &question.body);
+        }
         if let (Some(link), Some(ticket)) = (link, admission.ticket) {
             let (link, live) = (Rc::clone(link), Arc::clone(&buyer.live));
             let call = async move { link.ask(question, &live.timing, clock).await };
@@ -276,7 +287,12 @@ fn admit(
     Ok(Admission { ticket, under_way })
 }
 
-fn ask_local(local: &impl LocalBidder, buyer: &Buyer, question: &Inside) -> Option<Received> {
+fn ask_local(
+    auction: &Auction<'_>,
+    local: &impl LocalBidder,
+    question: &Inside,
+) -> Option<Received> {
+    let buyer = &auction.market.buyers()[question.buyer];
     let mut out = Vec::new();
     let event = match local.bid(&question.body, &mut out) {
         LocalAnswer::Bids => {
@@ -293,14 +309,14 @@ fn ask_local(local: &impl LocalBidder, buyer: &Buyer, question: &Inside) -> Opti
         }
         LocalAnswer::Refused => PartnerEvent::BadStatus,
     };
-    buyer.events.count(event);
+    auction.note(question.buyer, event);
     None
 }
 
 /// Counts what came, settles the ticket where that is known already, and hands on what may be an
 /// answer.
 fn settle(
-    buyer: &Buyer,
+    auction: &Auction<'_>,
     (index, traffic, ticket): (usize, Option<Traffic>, Ticket),
     reply: Option<Answered>,
     now: Instant,
@@ -317,18 +333,18 @@ fn settle(
         Some(Ok(Reply {
             status: 200 | 204, ..
         })) => {
-            buyer.events.count(PartnerEvent::NoBid);
-            buyer.learn(traffic, false);
+            auction.note(index, PartnerEvent::NoBid);
+            auction.market.buyers()[index].learn(traffic, false);
             ticket.succeeded(now);
             return None;
         }
         // Our own cap and our own time, not the partner's fault: the ticket goes back unused.
         Some(Err(Failure::Busy)) => {
-            buyer.events.count(PartnerEvent::Busy);
+            auction.note(index, PartnerEvent::Busy);
             return None;
         }
         Some(Err(Failure::TooLate)) => {
-            buyer.events.count(PartnerEvent::TooLate);
+            auction.note(index, PartnerEvent::TooLate);
             return None;
         }
         Some(Ok(_)) => PartnerEvent::BadStatus,
@@ -338,7 +354,7 @@ fn settle(
         Some(Err(Failure::Untrusted)) => PartnerEvent::Untrusted,
         None => PartnerEvent::TimedOut,
     };
-    buyer.events.count(event);
+    auction.note(index, event);
     ticket.failed(now);
     None
 }

@@ -6,6 +6,7 @@
 use crate::counters::labels;
 use crate::market::{Market, Seller};
 use crate::stored;
+use crate::trace::Trace;
 use openrtb::request::Publisher;
 use openrtb::{BidRequest, Fault, Keep, Limits, Scratch, validate};
 use std::time::Instant;
@@ -24,6 +25,8 @@ labels! {
         TooLarge = "too_large",
         /// More requests than the publisher may send.
         OverRate = "over_rate",
+        /// A look into the auctions of somebody else.
+        NotYours = "not_yours",
     }
 }
 
@@ -57,6 +60,7 @@ impl Refusal {
     pub fn status(&self) -> u16 {
         match self.reason {
             Reason::Malformed | Reason::UnknownPublisher => 400,
+            Reason::NotYours => 403,
             Reason::TooLarge => 413,
             Reason::OverRate => 429,
         }
@@ -144,6 +148,19 @@ pub fn admit(seller: &Seller, now: Instant) -> Result<(), Refusal> {
         seller.publisher.id, seller.publisher.max_qps
     );
     Err(Refusal::new(Reason::OverRate, "", detail))
+}
+
+/// Lets nobody look into the auctions of another publisher.
+///
+/// # Errors
+/// A [`Refusal`] where the trace is not for this publisher.
+pub fn admit_trace(seller: &Seller, trace: Option<&Trace>) -> Result<(), Refusal> {
+    let id = &seller.publisher.id;
+    if trace.is_none_or(|trace| trace.covers(id)) {
+        return Ok(());
+    }
+    let detail = format!("the key may not look into auctions of publisher {id}");
+    Err(Refusal::new(Reason::NotYours, "debug", detail))
 }
 
 /// Finds whose request it is: by the publisher's id, or else by the site's domain, the

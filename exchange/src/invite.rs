@@ -5,6 +5,7 @@
 //! the fan-out's question. Cost: partners × imps comparisons of a few bytes.
 
 use crate::catalog::Format;
+use crate::counters::PartnerEvent;
 use crate::lot::{self, Auction};
 use crate::market::Buyer;
 use bumpalo::Bump;
@@ -33,9 +34,7 @@ pub fn invite<'a>(auction: &Auction<'_>, arena: &'a Bump) -> Vec<Invitation<'a>>
             lots.extend(wanted);
         }
         if lots.is_empty() {
-            buyer
-                .events
-                .count(crate::counters::PartnerEvent::NotInvited);
+            auction.note(index, PartnerEvent::NotInvited);
         } else {
             invited.push(Invitation {
                 buyer: index,

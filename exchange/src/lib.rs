@@ -30,6 +30,7 @@ pub mod redact;
 pub mod screen;
 pub mod settle;
 pub mod stored;
+pub mod trace;
 
 pub use auction::{Call, Clock, Desk, NoBid, Outcome, Settings, run};
 pub use counters::Counters;

@@ -1,8 +1,10 @@
 //! What is up for sale in one auction: its imps with their floors, in the auction's currency.
 
 use crate::catalog::{Format, Placement, Pricing};
+use crate::counters::PartnerEvent;
 use crate::floor::{Floor, Plan};
 use crate::market::{Market, Seller};
+use crate::trace::Trace;
 use bumpalo::Bump;
 use ledger::{Cpm, Currency, Multiplier};
 use openrtb::BidRequest;
@@ -38,6 +40,8 @@ pub struct Auction<'a> {
     pub currency: Currency,
     /// Seed of everything that is left to chance.
     pub seed: u64,
+    /// Where it is kept what the auction does, where anybody may look into it.
+    pub trace: Option<&'a Trace>,
 }
 
 impl<'a> Auction<'a> {
@@ -100,6 +104,15 @@ impl<'a> Auction<'a> {
             partner_floors,
             currency,
             seed,
+            trace: None,
+        }
+    }
+
+    /// Counts what became of a partner.
+    pub(crate) fn note(&self, buyer: usize, event: PartnerEvent) {
+        self.market.buyers()[buyer].events.count(event);
+        if let Some(trace) = self.trace {
+            trace.became(buyer, event);
         }
     }
 

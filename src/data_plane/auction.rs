@@ -1,5 +1,6 @@
 //! `POST /openrtb2/auction`: the exchange.
 
+use super::debug;
 use super::worker::Worker;
 use crate::clock;
 use crate::http::{self, Answer, Problem};
@@ -37,12 +38,14 @@ pub(super) async fn answer(
     let body = http::read_body(&head.headers, body, limit, patience).await?;
     // An Arc and no guard: the auction waits for partners, and a guard would pin the generation.
     let snapshot = worker.node.snapshot.load_full();
+    let trace = debug::trace(&worker.node, &snapshot, &head, received)?;
     let call = Call {
         body: &body,
         http: beside(&head.headers, peer),
         received,
         now_s: clock::unix_s(),
         seed: worker.seed(),
+        trace: trace.as_ref(),
     };
     let ended = exchange::auction::run(
         &worker.desk,
@@ -65,11 +68,9 @@ pub(super) async fn answer(
             &buffers.out,
             settings.gzip_above,
         )),
-        Ok(Outcome::NoBid(_)) if settings.nobid_body => Ok(http::openrtb_answer(
-            &head.headers,
-            &buffers.out,
-            settings.gzip_above,
-        )),
+        Ok(Outcome::NoBid(_)) if settings.nobid_body || trace.is_some() => Ok(
+            http::openrtb_answer(&head.headers, &buffers.out, settings.gzip_above),
+        ),
         Ok(Outcome::NoBid(reason)) => Ok(http::no_content(reason.nbr() as u16)),
         Err(refusal) => refuse(refusal),
     }

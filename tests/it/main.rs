@@ -20,6 +20,7 @@ mod crash;
 mod creatives;
 mod dead_letters;
 mod deals;
+mod debug;
 mod demo;
 mod disk;
 mod explain;

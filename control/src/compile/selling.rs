@@ -4,6 +4,7 @@ use super::{Compiled, World};
 use crate::fault::Fault;
 use crate::model::{Category, Country, Domain, Id, Instant, Name, Tag};
 use crate::resource::deal::Price;
+use crate::resource::key::Role;
 use crate::resource::publisher::{Auction, LossPrices};
 use crate::resource::review::Word;
 use crate::resource::terms::Format;
@@ -59,6 +60,13 @@ pub(super) fn compile(
                     creative: review.creative.0.as_str().into(),
                     approved: review.state == Word::Approved,
                 });
+            }
+            Resource::Key(key) if key.status == Status::Active => {
+                let publishers = key.accounts.iter().map(|id| id.0.clone());
+                let publishers = (key.role != Role::Admin).then(|| publishers.collect());
+                if let Some(hash) = &key.sha256 {
+                    compiled.keys.insert(hash.0.clone(), publishers);
+                }
             }
             Resource::Deal(deal) if deal.status == Status::Active => {
                 compiled.exchange.deals.push(agreed(id, deal));

@@ -10,6 +10,7 @@ mod partner;
 mod refusals;
 mod sale;
 mod setting;
+mod trace;
 mod transport;
 mod treatment;
 mod unsold;

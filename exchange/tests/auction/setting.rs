@@ -4,6 +4,7 @@ use exchange::catalog::{Catalog, Endpoint, Partner, Placement, Pricing, Publishe
 use exchange::counters::{Deliveries, PartnerEvent};
 use exchange::link::Trust;
 use exchange::link::notice::{self, Inbox, Journal, Post};
+use exchange::trace::Trace;
 use exchange::{
     Call, Clock, Counters, Desk, LocalAnswer, LocalBidder, Market, Outcome, Refusal, Settings, run,
 };
@@ -186,12 +187,23 @@ impl Exchange {
         body: &str,
         seed: u64,
     ) -> (Result<Outcome, Refusal>, serde_json::Value) {
+        self.sell_traced(body, seed, None).await
+    }
+
+    /// Runs one auction that may be looked into.
+    pub(crate) async fn sell_traced(
+        &self,
+        body: &str,
+        seed: u64,
+        trace: Option<&Trace>,
+    ) -> (Result<Outcome, Refusal>, serde_json::Value) {
         let call = Call {
             body: body.as_bytes(),
             http: exchange::implicit::Http::default(),
             received: Now.now(),
             now_s: 1_000,
             seed,
+            trace,
         };
         let (mut scratch, mut out) = (Scratch::default(), Vec::new());
         let result = run(&self.desk, &self.market, None, call, &mut scratch, &mut out).await;
