@@ -1,12 +1,11 @@
 //! What an auction tells whoever may look into it.
 
 use crate::partner::{Behaviour, Partner};
-use crate::setting::{Exchange, market, on_a_worker, partner};
+use crate::setting::{Exchange, Now, market, on_a_worker, partner};
 use exchange::catalog::{Format, Partner as Buyer};
 use exchange::trace::Trace;
-use exchange::{NoBid, Outcome, Reason};
+use exchange::{Clock, NoBid, Outcome, Reason};
 use serde_json::{Value, json};
-use std::time::Instant;
 
 const REQUEST: &str = r#"{"id":"r1","tmax":400,"cur":["EUR"],"site":{"publisher":{"id":"pub_1"}},
     "imp":[{"id":"1","tagid":"top","bidfloor":0.85,"bidfloorcur":"EUR",
@@ -50,7 +49,7 @@ fn every_call_bid_and_rule_is_told_and_nothing_is_changed_by_it() {
         ];
         let exchange = Exchange::new(market(partners), LOCAL);
         let (plain, untold) = exchange.sell(REQUEST).await;
-        let trace = Trace::new(Instant::now(), Some(vec!["pub_1".to_owned()]));
+        let trace = Trace::new(Now.now(), Some(vec!["pub_1".to_owned()]));
         let (outcome, answer) = exchange.sell_traced(REQUEST, 42, Some(&trace)).await;
         assert_eq!(outcome, plain, "the same auction");
         assert_eq!(untold.get("ext"), None);
@@ -127,7 +126,7 @@ fn every_call_bid_and_rule_is_told_and_nothing_is_changed_by_it() {
 fn what_nobody_bought_is_told_too() {
     on_a_worker(async {
         let nobody = Exchange::new(market(Vec::new()), "");
-        let trace = Trace::new(Instant::now(), None);
+        let trace = Trace::new(Now.now(), None);
         let (outcome, answer) = nobody.sell_traced(REQUEST, 1, Some(&trace)).await;
         assert_eq!(outcome, Ok(Outcome::NoBid(NoBid::NoBuyer)));
         let gavel = &answer["ext"]["gavel"];
@@ -138,7 +137,7 @@ fn what_nobody_bought_is_told_too() {
         );
 
         let silent = Exchange::new(market(vec![partner("local", "")]), "");
-        let trace = Trace::new(Instant::now(), None);
+        let trace = Trace::new(Now.now(), None);
         let (_, answer) = silent.sell_traced(REQUEST, 1, Some(&trace)).await;
         let debug = &answer["ext"]["gavel"]["debug"];
         assert_eq!(debug["calls"][0]["outcome"], "no_bid");
@@ -151,7 +150,7 @@ fn what_nobody_bought_is_told_too() {
 fn nobody_looks_into_the_auctions_of_others() {
     on_a_worker(async {
         let exchange = Exchange::new(market(vec![partner("local", "")]), LOCAL);
-        let trace = Trace::new(Instant::now(), Some(vec!["pub_2".to_owned()]));
+        let trace = Trace::new(Now.now(), Some(vec!["pub_2".to_owned()]));
         let (outcome, answer) = exchange.sell_traced(REQUEST, 1, Some(&trace)).await;
         let refusal = outcome.unwrap_err();
         assert_eq!((refusal.reason, refusal.status()), (Reason::NotYours, 403));
