@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Large tables lie on large pages, which saves walks of the page table: see
 /// `docs/adr/0007-allocator.md`.
@@ -157,6 +158,11 @@ fn check(path: &Path) -> Result<ExitCode> {
 
 fn serve(settings: Settings) -> Result<ExitCode> {
     let serving = Serving::start(settings)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    // Whoever reads that the node serves may send it a signal at once.
+    let mut signals = runtime.block_on(async { Signals::new() })?;
     say(&format!("data plane http://{}\n", serving.data));
     say(&format!("control plane http://{}\n", serving.control));
     if let Some(key) = &serving.new_admin_key {
@@ -164,30 +170,46 @@ fn serve(settings: Settings) -> Result<ExitCode> {
             "admin key {key} (kept in the storage directory, shown this once)\n"
         ));
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
     runtime.block_on(async {
-        let hangup = tokio::signal::unix::SignalKind::hangup();
-        let mut hangup = tokio::signal::unix::signal(hangup)?;
-        let mut ended = std::pin::pin!(interrupted());
-        loop {
-            tokio::select! {
-                ended = &mut ended => return ended,
-                _ = hangup.recv() => serving.reload(),
-            }
+        while signals.next().await == Wanted::Reload {
+            serving.reload();
         }
-    })?;
+    });
     serving.stop();
     Ok(ExitCode::SUCCESS)
 }
 
-/// Waits for Ctrl-C or a request to terminate.
-async fn interrupted() -> std::io::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted,
-        _ = terminate.recv() => Ok(()),
+/// What a signal asks for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// That everything be read again.
+    Reload,
+    /// The end.
+    End,
+}
+
+/// The signals that are waited for, from when this is made.
+struct Signals {
+    hangup: Signal,
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) -> Wanted {
+        tokio::select! {
+            _ = self.hangup.recv() => Wanted::Reload,
+            _ = self.interrupt.recv() => Wanted::End,
+            _ = self.terminate.recv() => Wanted::End,
+        }
     }
 }
 
@@ -200,7 +222,11 @@ fn demo(wish: &Wish) -> Result<ExitCode> {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?;
-            runtime.block_on(interrupted())?;
+            runtime.block_on(async {
+                let mut signals = Signals::new()?;
+                while signals.next().await == Wanted::Reload {}
+                std::io::Result::Ok(())
+            })?;
             flag.store(true, Ordering::Relaxed);
             std::io::Result::Ok(())
         })?;
