@@ -7,8 +7,10 @@
 //! any of this: the maintenance thread puts new data into the next snapshot.
 
 mod fetch;
+mod past;
 
 pub use fetch::{Failure, run};
+pub use past::past;
 
 use exchange::catalog::{Invalid, Publisher};
 use exchange::floor::{Data, Feed};

@@ -17,8 +17,8 @@ use bidder::Catalog;
 use bidder::decide::Explained;
 use bidder::funnel::{Counts, FunnelKey, Stage};
 use control::api::{
-    Ask, Draft, Forecast, Format, FunnelRow, Hooks, Letters, NotConverted, NotExplained, Reported,
-    Settings as ApiSettings,
+    Ask, Draft, Forecast, Format, FunnelRow, Hooks, Letters, NotConverted, NotExplained, Past,
+    Reported, Settings as ApiSettings,
 };
 use control::fault::Fault;
 use control::serving::Reason;
@@ -173,6 +173,10 @@ impl Hooks for NodeHooks {
 
     fn forecast(&self, draft: Draft) -> Result<Forecast, String> {
         crate::forecast::forecast(&self.node, draft)
+    }
+
+    fn past(&self, publisher: &str, days: u32) -> Result<Past, String> {
+        crate::floors::past(&self.node, publisher, days)
     }
 
     fn funnel(&self, line_item: &str) -> Vec<FunnelRow> {

@@ -8,6 +8,7 @@ mod body;
 mod collection;
 mod conversions;
 mod explain;
+mod floors;
 mod forecast;
 mod format;
 mod funnel;
@@ -22,6 +23,7 @@ mod versions;
 
 pub use conversions::{ConvertedUser, NewConversion, Reported, UserIdKind};
 pub use explain::{Ask, NotExplained};
+pub use floors::Past;
 pub use forecast::{Band, Draft, Forecast};
 pub use format::{Format, NoFormat};
 pub use funnel::{FunnelRow, HOURS as FUNNEL_HOURS};
@@ -127,6 +129,12 @@ pub trait Hooks: Send + Sync + 'static {
     /// Why there is no forecast.
     fn forecast(&self, draft: Draft) -> Result<Forecast, String>;
 
+    /// The logged auctions of a publisher in the last days, to try floors on.
+    ///
+    /// # Errors
+    /// Why they cannot be read.
+    fn past(&self, publisher: &str, days: u32) -> Result<Past, String>;
+
     /// What became of a line item, by exchange and hour, in any order.
     fn funnel(&self, line_item: &str) -> Vec<FunnelRow>;
 
@@ -207,6 +215,8 @@ pub fn router(store: Arc<Store>, hooks: Arc<dyn Hooks>, settings: Settings) -> R
                 .patch(item::patch)
                 .delete(item::archive),
         )
+        .route("/v1/floors/simulate", post(floors::simulated))
+        .route("/v1/floors/suggest", post(floors::suggested))
         .route("/v1/floors/{id}/status", get(versions::status))
         .route("/v1/floors/{id}/versions", get(versions::list))
         .route("/v1/floors/{id}/versions/{version}", get(versions::show))

@@ -18,7 +18,9 @@ mod field;
 mod plan;
 mod rules;
 mod schema;
+pub mod simulate;
 mod stated;
+pub mod suggest;
 
 pub use data::{Data, Feed, Group, Silent};
 pub use field::{Field, MAX_FIELDS};

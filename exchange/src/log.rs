@@ -1,10 +1,11 @@
 //! What of an auction goes into the auction log, after its answer was written.
 
 use crate::clear::Award;
-use crate::lot::Auction;
+use crate::floor;
+use crate::lot::{Auction, Lot};
 use crate::screen::Offer;
 use crate::settle;
-use ledger::auction::{AuctionLog, AuctionRecord, BidRecord, MAX_BIDS, cut};
+use ledger::auction::{AuctionLog, AuctionRecord, BidRecord, ImpRecord, MAX_BIDS, cut};
 use ledger::{Cpm, Currency};
 
 /// Puts an auction that is kept into the log. Tests are no auctions.
@@ -37,8 +38,31 @@ pub(crate) fn put(
         imps: u32::try_from(auction.lots.len()).unwrap_or(u32::MAX),
         currency: auction.currency,
         ended,
+        offered: if log.samples(id) {
+            auction.lots.iter().map(|lot| imp(auction, lot)).collect()
+        } else {
+            Vec::new()
+        },
         bids: places.into_iter().map(bid).collect(),
     });
+}
+
+/// What floors are found by.
+fn imp(auction: &Auction<'_>, lot: &Lot<'_>) -> ImpRecord {
+    let rates = auction.market.rates();
+    let own = (lot.imp.bidfloor, lot.imp.bidfloorcur);
+    let request_floor = floor::convert(own.0, own.1, auction.currency, rates);
+    let of_placement = lot.placement.and_then(|placement| placement.floor);
+    let from = auction.seller.publisher.currency;
+    let placement_floor =
+        of_placement.and_then(|floor| rates.convert(floor, from, auction.currency));
+    ImpRecord {
+        imp: cut(lot.imp.id.unwrap_or_default()),
+        // An imp whose floor has no rate is no lot.
+        request_floor: request_floor.unwrap_or(Cpm(0)),
+        placement_floor: placement_floor.unwrap_or(Cpm(0)),
+        fields: floor::simulate::recorded(&auction.request, lot.imp),
+    }
 }
 
 fn bid(exchange: &str, auction: &Auction<'_>, offer: &Offer<'_>, won: Option<&Award>) -> BidRecord {
@@ -64,5 +88,9 @@ fn bid(exchange: &str, auction: &Auction<'_>, offer: &Offer<'_>, won: Option<&Aw
         key: won.map_or([0; 16], |award| {
             settle::sale_key(exchange, auction, offer, award)
         }),
+        deal: cut(offer.bid.dealid.unwrap_or_default()),
+        held_to: offer
+            .lot
+            .map_or(Cpm(0), |lot| auction.floor(lot, offer.buyer).enforced),
     }
 }

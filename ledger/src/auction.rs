@@ -36,8 +36,24 @@ pub struct AuctionRecord {
     pub currency: Currency,
     /// `sold`, or the label of why not.
     pub ended: &'static str,
+    /// What floors are found by, of each imp: of a sample that is the same of auctions that sold
+    /// and of others, so that floors can be tried on it.
+    pub offered: Vec<ImpRecord>,
     /// Its bids, up to [`MAX_BIDS`].
     pub bids: Vec<BidRecord>,
+}
+
+/// An imp as floors see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImpRecord {
+    /// Its id.
+    pub imp: String,
+    /// The request's own floor, in the auction's currency.
+    pub request_floor: Cpm,
+    /// The placement's own floor, in the auction's currency.
+    pub placement_floor: Cpm,
+    /// The values of the fields that rules match on, as the exchange writes them.
+    pub fields: String,
 }
 
 /// A bid in an auction.
@@ -69,6 +85,10 @@ pub struct BidRecord {
     pub price: Cpm,
     /// Key of the sale in the event log; zeros for a loser.
     pub key: [u8; 16],
+    /// The deal that it was on; empty for the open auction.
+    pub deal: String,
+    /// The floor that rules held it to, in the auction's currency.
+    pub held_to: Cpm,
 }
 
 /// The end of the queue into which auctions put records.
@@ -105,7 +125,12 @@ impl AuctionLog {
     /// Whether an auction is kept. The draw is the auction's own id: every node that sees the
     /// auction draws the same.
     pub fn keeps(&self, auction: &str, sold: bool) -> bool {
-        sold || xxh3_64(auction.as_bytes()) % PER_MILLION < self.sample_ppm
+        sold || self.samples(auction)
+    }
+
+    /// Whether an auction is in the sample, whatever became of it.
+    pub fn samples(&self, auction: &str) -> bool {
+        xxh3_64(auction.as_bytes()) % PER_MILLION < self.sample_ppm
     }
 
     /// Queues a record. Never waits.
@@ -145,6 +170,7 @@ mod tests {
             imps: 1,
             currency: Currency(*b"EUR"),
             ended: "no_bids",
+            offered: Vec::new(),
             bids: Vec::new(),
         }
     }

@@ -28,7 +28,7 @@ pub mod store;
 pub mod token;
 pub mod writer;
 
-pub use auction::{AuctionLog, AuctionRecord, BidRecord};
+pub use auction::{AuctionLog, AuctionRecord, BidRecord, ImpRecord};
 pub use budget::{BudgetKey, Day, Draws, MonthOf, Unit};
 pub use carry::Carry;
 pub use conversion::{Conversion, Converted, Credit, Windows};

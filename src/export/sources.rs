@@ -191,6 +191,8 @@ fn auction(logged: &LoggedAuction, take: &mut Take<'_>) -> Result<()> {
                 Cell::Integer(bid.price.0),
                 Cell::Text(record.currency.code()),
                 Cell::Text(&key),
+                Cell::Text(&bid.deal),
+                Cell::Integer(bid.held_to.0),
             ],
         )?;
     }

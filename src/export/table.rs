@@ -261,6 +261,14 @@ pub(super) const TABLES: [Table; 6] = [
                 "sale_key",
                 "Key of the sale in the table of events; empty for a loser.",
             ),
+            text(
+                "deal",
+                "The deal that the bid was on; empty for the open auction.",
+            ),
+            integer(
+                "held_to_cpm_micros",
+                "The floor per thousand that rules held the bid to, in `auction_currency`.",
+            ),
         ],
     },
     Table {

@@ -277,3 +277,53 @@ fn a_requests_own_floors_are_obeyed() {
     eventually(|| sold(1.0), |status| *status == 200);
     assert_eq!(sold(3.0), 204);
 }
+
+#[test]
+fn a_draft_is_tried_on_auctions_that_were_held() {
+    let node = Node::start(SMALL, "log.sample_ppm = 1000000\n");
+    let mut client = node.client();
+    let begun = Instant::now();
+    let mut sold = 0;
+    while sold < 60 {
+        let body = banner_request(&format!("past-{sold}")).to_string();
+        sold += u32::from(client.post("/openrtb2/auction", body.as_bytes()).status == 200);
+        assert!(begun.elapsed() < Duration::from_secs(20), "{sold} are sold");
+    }
+    let draft = |floor: &str| {
+        format!(
+            r#"{{"publisher":"pub_it","floors":{{"data":{{"currency":"EUR","modelGroups":[
+            {{"schema":{{"fields":["size"]}},"values":{{"300x250":{floor}}}}}]}}}}}}"#
+        )
+    };
+    let tried = |floor: &str| node.api("POST", "/v1/floors/simulate", &draft(floor));
+    let imps = || tried("1").json()["sample"]["imps"].as_u64().unwrap_or(0);
+    while imps() < 60 {
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "{:?}",
+            tried("1")
+        );
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let below = tried("1.5").json();
+    // At first price 2.00 is paid, whatever lower floor there is.
+    for side in ["now", "draft"] {
+        assert_eq!(below[side]["cpm"], "2.00", "{below}");
+        assert_eq!(below[side]["sold"].as_u64(), Some(60), "{below}");
+    }
+    assert_eq!(below["by_rule"][0]["rule"], "300x250");
+    let above = tried("2.5").json();
+    assert_eq!(
+        (&above["draft"]["sold"], &above["draft"]["gross"]),
+        (&0.into(), &"0.00".into())
+    );
+    assert_eq!(above["change"]["gross"], "-0.12");
+    let asked = r#"{"publisher":"pub_it","fields":["size"],"least_imps":10}"#;
+    let suggested = node.api("POST", "/v1/floors/suggest", asked).json();
+    assert_eq!(suggested["kinds"], 1, "{suggested}");
+    assert_eq!(
+        suggested["rules"].as_array().map(Vec::len),
+        Some(0),
+        "first prices gain nothing"
+    );
+}

@@ -69,6 +69,19 @@ pub fn document() -> Value {
             "what a draft of a line item would get in a day",
             &[],
         ),
+        (
+            "/v1/floors/simulate",
+            "post",
+            "what a draft of floors would have sold: publisher, days, floors in the body",
+            &[],
+        ),
+        (
+            "/v1/floors/suggest",
+            "post",
+            "floors made of logged auctions: publisher, days, fields, max_percent, least_imps in \
+             the body",
+            &[],
+        ),
         ("/v1/openapi.json", "get", "this description", &[]),
         ("/livez", "get", "whether the process runs", &[]),
         ("/readyz", "get", "what is not ready", &[]),

@@ -141,6 +141,10 @@ impl Hooks for Node {
         told::forecast(&draft)
     }
 
+    fn past(&self, publisher: &str, days: u32) -> Result<Past, String> {
+        Ok(floors::past(publisher, days))
+    }
+
     fn funnel(&self, line_item: &str) -> Vec<FunnelRow> {
         told::rows(line_item)
     }

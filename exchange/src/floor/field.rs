@@ -5,7 +5,7 @@
 
 mod value;
 
-pub(super) use value::{Subject, value};
+pub(super) use value::{Subject, value, weekday};
 
 /// A field that rules can match on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! What the draws of one auction decided, and the floor of each of its imps.
 
 use super::data::Group;
-use super::field::{Subject, value};
+use super::field::{Subject, value, weekday};
+use super::rules::Probe;
 use super::stated::{Least, Stated};
 use super::{Basis, Data, Enforcement, Field, Floors, Silent, convert};
 use crate::catalog::Publisher;
@@ -84,6 +85,17 @@ pub struct Plan<'f> {
     local_s: i64,
 }
 
+/// What is asked of a plan besides the values of the fields.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'p> {
+    /// The partner that is asked; `None` for whoever no rule names.
+    pub(super) partner: Option<&'p str>,
+    /// The placement's own floor.
+    pub(super) placement: Cpm,
+    /// What the imp says is the least price of rules.
+    pub(super) of_imp: Least,
+}
+
 impl<'f> Plan<'f> {
     /// Draws the source, the model group, whether it is skipped and whether it is enforced, for
     /// an auction of `publisher` at `now_s`, in Unix seconds. `stated` is what the request says.
@@ -164,26 +176,60 @@ impl<'f> Plan<'f> {
         placement: Option<Cpm>,
         market: (Currency, &RateTable),
     ) -> Result<Floor<'f>, NoRate> {
-        let (currency, rates) = market;
-        let least = placement.unwrap_or(Cpm(0));
         let subject = Subject {
             request,
             imp,
             partner,
             local_s: self.local_s,
         };
+        let of_imp = if self.merge_request {
+            Least::of_imp(imp)
+        } else {
+            Least::default()
+        };
+        let asked = Asked {
+            partner,
+            placement: placement.unwrap_or(Cpm(0)),
+            of_imp,
+        };
+        let own = |(currency, rates)| convert(imp.bidfloor, imp.bidfloorcur, currency, rates);
+        let read = |field, probe: &mut Probe<'_>| {
+            let mut buffer = [0; 48];
+            if let Some(text) = value(field, subject, &mut buffer) {
+                probe.is(text);
+            }
+        };
+        self.floor_by(read, own, asked, market)
+    }
+
+    /// Hour and weekday on the publisher's clock.
+    pub(super) fn clock(&self) -> (String, &'static str) {
+        let hour = self.local_s.rem_euclid(86_400) / 3_600;
+        (hour.to_string(), weekday(self.local_s))
+    }
+
+    /// The floor of an imp whose fields `read` tells and whose request asks for `own`: what
+    /// live imps and recorded ones have in common.
+    pub(super) fn floor_by<'r>(
+        &self,
+        read: impl FnMut(Field, &mut Probe<'_>),
+        own: impl FnOnce((Currency, &'r RateTable)) -> Result<Cpm, NoRate>,
+        asked: Asked<'_>,
+        market: (Currency, &'r RateTable),
+    ) -> Result<Floor<'f>, NoRate> {
+        let least = asked.placement;
         let ruled = match self.group {
-            Some(group) => self.ruled(group, subject, currency, rates)?,
+            Some(group) => self.ruled(group, read, asked.of_imp, market)?,
             None => None,
         };
         let (price, source, enforced, deals) = if let Some((price, source)) = ruled {
             (price, source, self.enforced, self.deals)
         } else {
-            let own = convert(imp.bidfloor, imp.bidfloorcur, currency, rates)?;
-            (own, Source::Request, true, false)
+            (own(market)?, Source::Request, true, false)
         };
         let price_if = |holds: bool| if holds { price.max(least) } else { least };
-        let is_silent = partner
+        let is_silent = asked
+            .partner
             .zip(self.silent)
             .is_some_and(|(partner, silent)| silent.contains(partner));
         Ok(Floor {
@@ -201,16 +247,11 @@ impl<'f> Plan<'f> {
     fn ruled(
         &self,
         group: &'f Group,
-        subject: Subject<'_, '_>,
-        currency: Currency,
-        rates: &RateTable,
+        read: impl FnMut(Field, &mut Probe<'_>),
+        of_imp: Least,
+        (currency, rates): (Currency, &RateTable),
     ) -> Result<Option<(Cpm, Source<'f>)>, NoRate> {
-        let hit = group.rules.find(|field, probe| {
-            let mut buffer = [0; 48];
-            if let Some(text) = value(field, subject, &mut buffer) {
-                probe.is(text);
-            }
-        });
+        let hit = group.rules.find(read);
         let (price, source) = match (hit, group.default) {
             (Some(hit), _) => (hit.price, Source::Rule(hit.rule)),
             (None, Some(default)) => (default, Source::Default),
@@ -219,11 +260,6 @@ impl<'f> Plan<'f> {
         let price = rates
             .convert(price, group.currency, currency)
             .ok_or(NoRate)?;
-        let of_imp = if self.merge_request {
-            Least::of_imp(subject.imp)
-        } else {
-            Least::default()
-        };
         let least = of_imp.or(self.least);
         let min = match least.price {
             Some(min) => rates

@@ -17,7 +17,7 @@ fn rates() -> RateTable {
     RateTable::new(EUR, &[(USD, Micros(1_250_000))], "2026-11-24")
 }
 
-fn publisher(floors: Option<Floors>) -> Publisher {
+pub(super) fn publisher(floors: Option<Floors>) -> Publisher {
     Publisher {
         id: "pub_1".into(),
         name: "One".into(),

@@ -20,6 +20,8 @@ fn bid(partner: &str, outcome: &'static str, price: i64) -> BidRecord {
         reason: i64::from(price == 0) * 102,
         price: Cpm(price),
         key: [u8::from(price > 0); 16],
+        deal: "d-1".into(),
+        held_to: Cpm(123),
     }
 }
 
@@ -32,6 +34,12 @@ fn auction(number: i64) -> AuctionRecord {
         imps: 1,
         currency: EUR,
         ended: "sold",
+        offered: vec![ledger::ImpRecord {
+            imp: "1".into(),
+            request_floor: Cpm(5),
+            placement_floor: Cpm(6),
+            fields: "a\u{1f}b".into(),
+        }],
         bids: vec![bid("one", "won", 1_500_000), bid("two", "outbid", 0)],
     }
 }

@@ -1,6 +1,62 @@
 //! Floors: every fault with its pointer, versions with who and when, and the way back.
 
 use super::*;
+use exchange::catalog::{LossPrices, Pricing, Publisher, Requests};
+use exchange::floor::simulate::{Auction, Bid, Imp, values};
+use ledger::{Cpm, Currency, RateTable};
+
+const EUR: Currency = Currency(*b"EUR");
+
+/// Two hundred banners at second price, each with one bid at 2.00, over the floors of 1.00.
+pub(super) fn past(id: &str, days: u32) -> Past {
+    let file = json!({"data":{"currency":"EUR","modelGroups":[{"default":1,
+        "schema":{"fields":["mediaType"]},"values":{"banner":1}}]}});
+    let publisher = Publisher {
+        id: id.into(),
+        name: id.into(),
+        domains: Vec::new(),
+        bundles: Vec::new(),
+        currency: EUR,
+        revenue_share_ppm: 800_000,
+        pricing: Pricing::SecondPrice { increment: Cpm(0) },
+        floors: Some(exchange::floor::parse_value(&file).unwrap().floors.into()),
+        max_qps: 0,
+        tmax_ms: 100,
+        blocked_advertisers: Vec::new(),
+        blocked_categories: Vec::new(),
+        requires_creative_id: false,
+        requires_approval: false,
+        max_markup: 1_024,
+        loss_prices: LossPrices::default(),
+        requests: Requests::default(),
+    };
+    let bid = Bid {
+        partner: "p".into(),
+        price: Cpm(2_000_000),
+        floor: Cpm(1_000_000),
+    };
+    let imp = Imp {
+        values: values(&format!("{}banner", "\u{1f}".repeat(5))),
+        request: Cpm(0),
+        placement: Cpm(0),
+        bids: vec![bid],
+    };
+    let auction = |seed| Auction {
+        at_s: 1_000,
+        seed,
+        imps: vec![imp.clone()],
+    };
+    let auctions = if days == 1 { 0 } else { 200 };
+    Past {
+        publisher,
+        rates: RateTable::new(EUR, &[], "2026-11-25"),
+        auctions: (0..auctions).map(auction).collect(),
+        span_ms: (auctions > 0).then_some((1_000_000, 2_000_000)),
+        sample_ppm: 10_000,
+        on_deals: 3,
+        without_rate: 0,
+    }
+}
 
 fn publisher(id: &str) -> Value {
     json!({"id":id,"name":"P","domain":format!("{id}.example").replace('_', "-"),
@@ -189,4 +245,144 @@ async fn the_status_says_what_serves() {
         .admin("GET", "/v1/floors/pub_m/status", &Value::Null)
         .await;
     assert_eq!(status.body["feed"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_draft_is_tried_on_the_past() {
+    let api = fixture().await;
+    let draft = |floor: f64| {
+        json!({"publisher":"pub_n","days":30,"floors":{"data":{"currency":"EUR","modelGroups":[
+            {"schema":{"fields":["mediaType"]},"values":{"banner":floor}}]}}})
+    };
+    let told = api.admin("POST", "/v1/floors/simulate", &draft(1.5)).await;
+    assert_eq!(told.status, 200, "{}", told.body);
+    let body = &told.body;
+    assert_eq!(body["sample"]["imps"], 200);
+    assert_eq!(body["sample"]["left_out"]["imps_sold_on_deals"], 3);
+    let sums = |of: &str| ["sold", "gross", "earned", "cpm"].map(|part| body[of][part].clone());
+    assert_eq!(
+        sums("now"),
+        [json!(200), json!("0.20"), json!("0.16"), json!("1.00")]
+    );
+    assert_eq!(
+        sums("draft"),
+        [json!(200), json!("0.30"), json!("0.24"), json!("1.50")]
+    );
+    assert_eq!(
+        body["change"],
+        json!({"gross":"0.10","band":["0.10","0.10"]})
+    );
+    assert_eq!(body["by_rule"][0]["rule"], "banner");
+    assert!(body["warning"].as_str().unwrap().contains("buyers"));
+    let dear = api.admin("POST", "/v1/floors/simulate", &draft(2.01)).await;
+    assert_eq!(
+        (&dear.body["draft"]["sold"], &dear.body["draft"]["fill"]),
+        (&json!(0), &json!(0.0))
+    );
+}
+
+#[tokio::test]
+async fn a_suggestion_stays_within_its_bounds_and_holds_some_auctions_out() {
+    let api = fixture().await;
+    let asked = json!({"publisher":"pub_n","max_percent":30});
+    let body = api.admin("POST", "/v1/floors/suggest", &asked).await.body;
+    let rule = json!({"rule":"banner","imps":100,"now":"1.00","suggested":"1.30"});
+    // Nothing is in force that could be changed, so kinds are told by size, of which none is known.
+    assert_eq!(
+        (&body["kinds"], &body["floors"]),
+        (&json!(0), &json!(null)),
+        "{body}"
+    );
+    api.admin("PUT", "/v1/floors/pub_n", &floors(1.0)).await;
+    let body = api.admin("POST", "/v1/floors/suggest", &asked).await.body;
+    assert_eq!(body["rules"], json!([rule]), "{body}");
+    assert_eq!(body["sample"]["imps"], 100, "measured on the other half");
+    assert_eq!(body["draft"]["cpm"], "1.30");
+    let groups = body["floors"]["data"]["modelGroups"].as_array().unwrap();
+    let told = groups.iter().map(|group| {
+        let price = &group["values"]["banner"];
+        (
+            group["modelWeight"].clone(),
+            price.as_f64().unwrap(),
+            group["default"].clone(),
+        )
+    });
+    let told: Vec<_> = told.collect();
+    assert_eq!(
+        told,
+        [(json!(90), 1.3, json!(1.0)), (json!(10), 1.0, json!(1.0))]
+    );
+    let accepted = api.admin("PUT", "/v1/floors/pub_n", &body["floors"]).await;
+    assert_eq!(accepted.status, 200, "{}", accepted.body);
+}
+
+#[tokio::test]
+async fn faults_of_trials_are_named() {
+    let api = fixture().await;
+    let none = json!({"publisher":"pub_n","days":1,"floors":{}});
+    let none = api.admin("POST", "/v1/floors/simulate", &none).await;
+    assert_eq!(none.status, 409);
+    assert!(
+        none.body.to_string().contains("log.sample_ppm is 10000"),
+        "{}",
+        none.body
+    );
+    for (path, body, pointer) in [
+        ("simulate", json!({"floors":{}}), "/publisher"),
+        (
+            "simulate",
+            json!({"publisher":"pub_x","floors":{}}),
+            "/publisher",
+        ),
+        (
+            "simulate",
+            json!({"publisher":"pub_n","days":91,"floors":{}}),
+            "/days",
+        ),
+        (
+            "simulate",
+            json!({"publisher":"pub_n","draft":{}}),
+            "/draft",
+        ),
+        (
+            "simulate",
+            json!({"publisher":"pub_n","floors":{"floorMin":-1}}),
+            "/floors/floorMin",
+        ),
+        (
+            "suggest",
+            json!({"publisher":"pub_n","max_percent":51}),
+            "/max_percent",
+        ),
+        (
+            "suggest",
+            json!({"publisher":"pub_n","least_imps":1}),
+            "/least_imps",
+        ),
+        (
+            "suggest",
+            json!({"publisher":"pub_n","fields":[]}),
+            "/fields",
+        ),
+        (
+            "suggest",
+            json!({"publisher":"pub_n","fields":["size","planet"]}),
+            "/fields/1",
+        ),
+    ] {
+        let answer = api
+            .admin("POST", &format!("/v1/floors/{path}"), &body)
+            .await;
+        assert_eq!(answer.status, 422, "{path} {body}");
+        assert_eq!(answer.pointers(), [pointer], "{path} {body}");
+    }
+    let key = api.key("publisher", &["pub_m"]).await;
+    let asked = json!({"publisher":"pub_n","floors":{}});
+    let foreign = api
+        .as_key(&key, "POST", "/v1/floors/simulate", &asked)
+        .await;
+    assert_eq!(
+        (foreign.status, foreign.pointers()),
+        (422, vec!["/publisher"])
+    );
 }

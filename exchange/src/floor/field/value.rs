@@ -54,11 +54,7 @@ pub(in crate::floor) fn value<'v, 'a: 'v>(
             let hour = subject.local_s.rem_euclid(86_400) / 3_600;
             return Some(Digits::new(buffer).number(hour).text());
         }
-        Field::Weekday => {
-            // 1 January 1970 was a Thursday.
-            let day = (subject.local_s.div_euclid(86_400) + 3).rem_euclid(7);
-            Some(WEEKDAYS[day as usize])
-        }
+        Field::Weekday => Some(weekday(subject.local_s)),
         Field::UserKnown => Some(if is_known(request) { "true" } else { "false" }),
         Field::Format => format(imp),
         Field::Viewability => {
@@ -67,6 +63,13 @@ pub(in crate::floor) fn value<'v, 'a: 'v>(
         }
     };
     filled(text)
+}
+
+/// The day of the week, of seconds since 1970 on a clock.
+pub(in crate::floor) fn weekday(local_s: i64) -> &'static str {
+    // 1 January 1970 was a Thursday.
+    let day = (local_s.div_euclid(86_400) + 3).rem_euclid(7);
+    WEEKDAYS[day as usize]
 }
 
 fn filled(text: Option<&str>) -> Option<&str> {

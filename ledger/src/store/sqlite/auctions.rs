@@ -3,7 +3,7 @@
 
 use super::PATIENCE;
 use super::log::read_currency;
-use crate::auction::{AuctionRecord, BidRecord};
+use crate::auction::{AuctionRecord, BidRecord, ImpRecord};
 use crate::money::Cpm;
 use crate::statement::Period;
 use crate::store::StoreError;
@@ -24,8 +24,18 @@ CREATE TABLE bid (
 CREATE INDEX bid_auction ON bid (auction);
 ";
 
+/// What the second version has beside the first.
+const SECOND: &str = "
+ALTER TABLE bid ADD COLUMN deal TEXT NOT NULL DEFAULT '';
+ALTER TABLE bid ADD COLUMN held_to INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE imp (
+    auction INTEGER NOT NULL, imp TEXT NOT NULL, request_floor INTEGER NOT NULL,
+    placement_floor INTEGER NOT NULL, fields TEXT NOT NULL) STRICT;
+CREATE INDEX imp_auction ON imp (auction);
+";
+
 /// Version of the file.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// The auction log in a file of its own.
 pub struct AuctionFile {
@@ -56,8 +66,12 @@ impl AuctionFile {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         let change = connection.transaction()?;
-        if version(&change)? == 0 {
+        let found = version(&change)?;
+        if found == 0 {
             change.execute_batch(TABLES)?;
+        }
+        if (0..VERSION).contains(&found) {
+            change.execute_batch(SECOND)?;
             change.pragma_update(None, "user_version", VERSION)?;
         }
         change.commit()?;
@@ -100,11 +114,22 @@ impl AuctionFile {
                     record.ended,
                 ])?;
             let id = change.last_insert_rowid();
+            for imp in &record.offered {
+                change
+                    .prepare_cached("INSERT INTO imp VALUES (?1, ?2, ?3, ?4, ?5)")?
+                    .execute(params![
+                        id,
+                        imp.imp,
+                        imp.request_floor.0,
+                        imp.placement_floor.0,
+                        imp.fields,
+                    ])?;
+            }
             for bid in &record.bids {
                 change
                     .prepare_cached(
-                        "INSERT INTO bid VALUES
-                             (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+                        "INSERT INTO bid VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,
+                             ?13, ?14, ?15, ?16)",
                     )?
                     .execute(params![
                         id,
@@ -121,6 +146,8 @@ impl AuctionFile {
                         bid.reason,
                         bid.price.0,
                         bid.key,
+                        bid.deal,
+                        bid.held_to.0,
                     ])?;
             }
         }
@@ -134,10 +161,12 @@ impl AuctionFile {
     pub fn prune(&mut self, before_ms: i64, most: u32) -> Result<u64, StoreError> {
         let change = self.connection.transaction()?;
         let old = "SELECT id FROM auction WHERE at_ms < ?1 ORDER BY at_ms, id LIMIT ?2";
-        change.execute(
-            &format!("DELETE FROM bid WHERE auction IN ({old})"),
-            params![before_ms, most],
-        )?;
+        for table in ["bid", "imp"] {
+            change.execute(
+                &format!("DELETE FROM {table} WHERE auction IN ({old})"),
+                params![before_ms, most],
+            )?;
+        }
         let gone = change.execute(
             &format!("DELETE FROM auction WHERE id IN ({old})"),
             params![before_ms, most],
@@ -172,11 +201,52 @@ impl AuctionFile {
         Ok(())
     }
 
+    /// The last auctions of a publisher since a moment (unix milliseconds) that floors can be tried
+    /// on, the latest first, at most so many.
+    ///
+    /// # Errors
+    /// Where the database refuses.
+    pub fn offered(
+        &self,
+        publisher: &str,
+        from_ms: i64,
+        most: u32,
+    ) -> Result<Vec<LoggedAuction>, StoreError> {
+        let mut statement = self.connection.prepare(
+            "SELECT id, at_ms, auction, publisher, country, imps, currency, ended FROM auction
+             WHERE at_ms >= ?1 AND publisher = ?2
+                 AND EXISTS (SELECT 1 FROM imp WHERE imp.auction = auction.id)
+             ORDER BY at_ms DESC, id DESC LIMIT ?3",
+        )?;
+        let mut rows = statement.query(params![from_ms, publisher, most])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(self.auction(row)?);
+        }
+        Ok(found)
+    }
+
+    fn imps(&self, auction: i64) -> Result<Vec<ImpRecord>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT imp, request_floor, placement_floor, fields FROM imp WHERE auction = ?1
+             ORDER BY rowid",
+        )?;
+        let imps = statement.query_map([auction], |row| {
+            Ok(ImpRecord {
+                imp: row.get(0)?,
+                request_floor: Cpm(row.get(1)?),
+                placement_floor: Cpm(row.get(2)?),
+                fields: row.get(3)?,
+            })
+        })?;
+        Ok(imps.collect::<Result<_, _>>()?)
+    }
+
     fn auction(&self, row: &Row<'_>) -> Result<LoggedAuction, StoreError> {
         let id = row.get(0)?;
         let mut statement = self.connection.prepare_cached(
             "SELECT imp, placement, floor, partner, seat, line_item, creative, bid, currency,
-                    outcome, reason, price, key
+                    outcome, reason, price, key, deal, held_to
              FROM bid WHERE auction = ?1 ORDER BY rowid",
         )?;
         let mut bids = statement.query([id])?;
@@ -197,6 +267,7 @@ impl AuctionFile {
                 imps: row.get(5)?,
                 currency: read_currency(row, 6)?,
                 ended: "",
+                offered: self.imps(id)?,
                 bids: found,
             },
         })
@@ -218,6 +289,8 @@ fn read_bid(row: &Row<'_>) -> Result<BidRecord, StoreError> {
         reason: row.get(10)?,
         price: Cpm(row.get(11)?),
         key: row.get(12)?,
+        deal: row.get(13)?,
+        held_to: Cpm(row.get(14)?),
     })
 }
 
@@ -236,5 +309,46 @@ fn check(connection: &Connection) -> Result<(), StoreError> {
             found,
             known: VERSION,
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_the_first_version_is_brought_forward() {
+        let name = format!("ledger-auctions-first-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let _ = std::fs::remove_file(&path);
+        let first = Connection::open(&path).unwrap();
+        first.execute_batch(TABLES).unwrap();
+        first
+            .execute_batch(
+                "PRAGMA user_version = 1;
+                 INSERT INTO auction VALUES (1, 5, 'a', 'pub', '', 1, 'EUR', 'sold');
+                 INSERT INTO bid VALUES
+                     (1, '1', '', 7, 'p', '', '', '', 9, 'EUR', 'won', 0, 9, x'00');",
+            )
+            .unwrap();
+        drop(first);
+        let older = AuctionFile::read(&path).err().unwrap();
+        assert!(
+            matches!(older, StoreError::Older { found: 1, .. }),
+            "{older}"
+        );
+        drop(AuctionFile::open(&path).unwrap());
+        let file = AuctionFile::read(&path).unwrap();
+        let bid = "SELECT deal || held_to FROM bid";
+        let kept: String = file
+            .connection
+            .query_row(bid, [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(kept, "0");
+        assert_eq!(file.offered("pub", 0, 10).unwrap(), []);
+        drop(file);
+        for suffix in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{suffix}", path.display()));
+        }
     }
 }
