@@ -17,8 +17,8 @@ use bidder::Catalog;
 use bidder::decide::Explained;
 use bidder::funnel::{Counts, FunnelKey, Stage};
 use control::api::{
-    Ask, Draft, Forecast, Format, FunnelRow, Hooks, Letters, NotConverted, NotExplained, Past,
-    Reported, Settings as ApiSettings,
+    Ask, DealReport, Draft, Forecast, Format, FunnelRow, Hooks, Letters, NotConverted,
+    NotExplained, Past, Reported, Settings as ApiSettings,
 };
 use control::fault::Fault;
 use control::serving::Reason;
@@ -173,6 +173,12 @@ impl Hooks for NodeHooks {
 
     fn forecast(&self, draft: Draft) -> Result<Forecast, String> {
         crate::forecast::forecast(&self.node, draft)
+    }
+
+    fn deal(&self, publisher: &str, deal: &str) -> Option<DealReport> {
+        let market = Arc::clone(&self.node.snapshot.load().market);
+        let agreed = market.seller(publisher)?.deal(deal)?;
+        Some(DealReport::of(agreed, market.buyers()))
     }
 
     fn past(&self, publisher: &str, days: u32) -> Result<Past, String> {

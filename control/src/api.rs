@@ -7,6 +7,7 @@
 mod body;
 mod collection;
 mod conversions;
+mod deals;
 mod explain;
 mod floors;
 mod forecast;
@@ -22,6 +23,7 @@ mod system;
 mod versions;
 
 pub use conversions::{ConvertedUser, NewConversion, Reported, UserIdKind};
+pub use deals::{DealBuyer, DealReport};
 pub use explain::{Ask, NotExplained};
 pub use floors::Past;
 pub use forecast::{Band, Draft, Forecast};
@@ -129,6 +131,9 @@ pub trait Hooks: Send + Sync + 'static {
     /// Why there is no forecast.
     fn forecast(&self, draft: Draft) -> Result<Forecast, String>;
 
+    /// What was counted of a publisher's deal; `None` where it is not offered by this node.
+    fn deal(&self, publisher: &str, deal: &str) -> Option<DealReport>;
+
     /// The logged auctions of a publisher in the last days, to try floors on.
     ///
     /// # Errors
@@ -225,6 +230,7 @@ pub fn router(store: Arc<Store>, hooks: Arc<dyn Hooks>, settings: Settings) -> R
             post(versions::restore),
         )
         .route("/v1/line_items/{id}/funnel", get(funnel::show))
+        .route("/v1/deals/{id}/report", get(deals::report))
         .route("/v1/explain", post(explain::explain))
         .route("/v1/forecast", post(forecast::forecast))
         .route(

@@ -2,7 +2,6 @@
 
 use crate::clear::Award;
 use crate::counters::{Counters, Ended, Label, PartnerEvent, labels};
-use crate::deal::DealEvent;
 use crate::enrich::{GeoDatabase, enrich};
 use crate::fanout::{self, LocalBidder, Received};
 use crate::floor::{Plan, Stated};
@@ -321,11 +320,7 @@ fn count<L, C>(desk: &Desk<L, C>, auction: &Auction<'_>, offers: &[Offer<'_>], a
     for offer in offers {
         let id = offer.bid.dealid.unwrap_or_default();
         if let Some(agreed) = auction.seller.deal(id).filter(|_| !auction.is_test()) {
-            agreed.progress.events.count(DealEvent::Bid);
-            match offer.standing {
-                Ok(_) => agreed.progress.events.count(DealEvent::Won),
-                Err(loss) => agreed.progress.losses.count(loss),
-            }
+            agreed.count(offer.buyer, offer.standing.err());
         }
     }
     for award in awards {

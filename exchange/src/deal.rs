@@ -102,6 +102,15 @@ pub struct Progress {
     since_s: AtomicU64,
 }
 
+/// What the node has counted of one buyer of a deal.
+#[derive(Debug, Default)]
+pub struct Dealt {
+    /// What became of its bids on the deal: [`DealEvent::Bid`] and [`DealEvent::Won`].
+    pub events: Tally<DealEvent>,
+    /// Why they did not win.
+    pub losses: Tally<Loss>,
+}
+
 /// A deal with what was counted of it.
 #[derive(Debug)]
 pub struct Agreed {
@@ -109,6 +118,26 @@ pub struct Agreed {
     pub deal: Deal,
     /// What was counted.
     pub progress: Arc<Progress>,
+    /// The same of each buyer who may see it or once might, in the market's order.
+    pub buyers: Vec<Option<Arc<Dealt>>>,
+}
+
+impl Agreed {
+    /// Counts a bid on the deal by the buyer at a place of the market, and why it did not win.
+    pub(crate) fn count(&self, buyer: usize, lost: Option<Loss>) {
+        let own = self.buyers.get(buyer).and_then(Option::as_ref);
+        let each = [
+            Some((&self.progress.events, &self.progress.losses)),
+            own.map(|own| (&own.events, &own.losses)),
+        ];
+        for (events, losses) in each.into_iter().flatten() {
+            events.count(DealEvent::Bid);
+            match lost {
+                None => events.count(DealEvent::Won),
+                Some(loss) => losses.count(loss),
+            }
+        }
+    }
 }
 
 impl Deal {

@@ -181,6 +181,7 @@ impl Market {
             let buyer = market.employ(partner, previous);
             market.buyers.push(buyer);
         }
+        market.acquaint(previous);
         Ok(market)
     }
 
@@ -192,7 +193,38 @@ impl Market {
         let old = previous.and_then(|previous| previous.seller(&deal.publisher)?.deal(&deal.id));
         let progress = old.map(|old| Arc::clone(&old.progress)).unwrap_or_default();
         let deals = &mut self.sellers[index as usize].deals;
-        deals.push(Agreed { deal, progress });
+        deals.push(Agreed {
+            deal,
+            progress,
+            buyers: Vec::new(),
+        });
+    }
+
+    /// Gives every deal a count for each buyer who may see it. What was counted goes on.
+    fn acquaint(&mut self, previous: Option<&Market>) {
+        for seller in &mut self.sellers {
+            let before = previous.and_then(|previous| {
+                let seller = previous.seller(&seller.publisher.id)?;
+                Some((previous, seller))
+            });
+            for agreed in &mut seller.deals {
+                let known = |partner: &str| {
+                    let (previous, seller) = before?;
+                    let place = previous
+                        .buyers
+                        .iter()
+                        .position(|one| &*one.partner.id == partner)?;
+                    seller.deal(&agreed.deal.id)?.buyers.get(place)?.clone()
+                };
+                let count = |buyer: &Buyer| {
+                    let partner = &buyer.partner.id;
+                    let admitted = || agreed.deal.admits(partner).then(Arc::default);
+                    known(partner).or_else(admitted)
+                };
+                let buyers = self.buyers.iter().map(count).collect();
+                agreed.buyers = buyers;
+            }
+        }
     }
 
     fn employ(&self, partner: Partner, previous: Option<&Market>) -> Buyer {

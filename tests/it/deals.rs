@@ -116,6 +116,32 @@ fn a_deal_is_offered_reported_and_changed_while_the_node_runs() {
     assert_eq!(change(&node, &json!({ "floor": "2.50" })), 200);
     eventually(&"open".to_owned(), winner);
 
+    let answer = node.api("GET", "/v1/deals/deal_it/report", "");
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let report = answer.json();
+    for (event, count) in report["events"].as_object().unwrap() {
+        assert_eq!(count.as_u64() > Some(0), event != "paced", "{report:#}");
+    }
+    let buyer = |name: &str| -> Value {
+        let buyers = report["buyers"].as_array().unwrap();
+        buyers
+            .iter()
+            .find(|one| one["partner"] == name)
+            .unwrap()
+            .clone()
+    };
+    assert_eq!(
+        (&buyer("open")["bids"], &buyer("open")["lost"]),
+        (&json!(0), &json!({}))
+    );
+    let own = buyer("bidder");
+    assert!(
+        own["won"].as_u64() > Some(0) && own["lost"]["outbid"].as_u64() > Some(0),
+        "{own}"
+    );
+    let bids = report["events"]["bid"].as_u64().unwrap();
+    assert_eq!(own["bids"].as_u64(), Some(bids), "nobody else bid on it");
+    assert_eq!(node.api("GET", "/v1/deals/deal_no/report", "").status, 404);
     for (body, pointer) in [
         (json!({ "kind": "guaranteed" }), "/impressions"),
         (json!({ "price": "fixed", "floor": "0" }), "/floor"),

@@ -80,8 +80,9 @@ fn fees_are_taken_out_held_charged_and_stated() {
     segment("travel", "0.25");
     // (2.00 - 0.50) / 1.25: of the two segments of the list the first one is paid.
     let price = |user: &str| bid(&node, "price", user).and_then(|bid| bid["price"].as_f64());
-    until("the fees are live", || price("u-1") == Some(1.2));
-    assert_eq!(price("u-2"), Some(1.4));
+    until("the fees are live", || {
+        [price("u-1"), price("u-2")] == [Some(1.2), Some(1.4)]
+    });
 
     let explained = |user: &str| -> Value {
         let mut request = banner_request("why");

