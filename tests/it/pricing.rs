@@ -90,6 +90,38 @@ fn a_price_follows_from_the_request_and_is_explained_step_by_step() {
 }
 
 #[test]
+fn a_value_follows_from_what_an_impression_brings() {
+    let node = Node::start(SMALL, "");
+    let clicks = |rate: &str| {
+        json!({"strategy": "value", "max_cpm": "2.40",
+            "worth": {"goal": "click", "amount": "0.80", "rate": rate}})
+    };
+    let (status, kept) = patch(&node, &clicks("0.0015"));
+    assert_eq!(status, 200, "{kept}");
+    // 0.80 a click, fifteen in ten thousand impressions.
+    let asked = request("a", "FRA", 2);
+    until("the worth is live", || bid(&node, &asked) == Some(1.2));
+    let told = node.api("POST", "/v1/explain?line_item=li_it", &asked.to_string());
+    assert_eq!(told.json()["verdicts"][0]["price"]["value"], "1.20");
+    assert_eq!(patch(&node, &clicks("0.5")).0, 200);
+    until("never more than the most", || {
+        bid(&node, &asked) == Some(2.4)
+    });
+    for (change, pointer) in [
+        (json!({"strategy": "fixed_cpm"}), "/bid/worth"),
+        (json!({"base_cpm": "1"}), "/bid/base_cpm"),
+        (json!({"worth": {"rate": "0"}}), "/bid/worth/rate"),
+        (json!({"worth": {"goal": "impression"}}), "/bid/worth/rate"),
+        (json!({"worth": {"goal": "fame"}}), "/bid/worth/goal"),
+        (json!({"worth": {"amount": "0"}}), "/bid/worth/amount"),
+    ] {
+        let (status, answer) = patch(&node, &change);
+        assert_eq!(status, 422, "{answer}");
+        assert_eq!(answer["faults"][0]["pointer"], pointer, "{answer}");
+    }
+}
+
+#[test]
 fn prices_that_contradict_themselves_are_refused_with_every_fault() {
     let node = Node::start(SMALL, "");
     let (status, answer) = patch(

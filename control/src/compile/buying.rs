@@ -424,7 +424,7 @@ fn pricing(own: &Bid) -> bid::Pricing {
     };
     let (lowest, highest) = own.limits();
     bid::Pricing {
-        base_cpm: own.base_cpm.map(|base| base.0),
+        base_cpm: own.base(),
         min_cpm: own.min_cpm.map_or(Cpm(0), |least| least.0),
         modifiers: own.modifiers.iter().map(modifier).collect(),
         lowest,

@@ -6,7 +6,7 @@ mod targeting;
 mod terms;
 mod words;
 
-pub use bid::{Bid, Modifier, ModifierLimits, Strategy};
+pub use bid::{Bid, Modifier, ModifierLimits, Strategy, Wanted, Worth};
 pub use rules::{Missing, Named, Naming, Rules, Term};
 pub use targeting::{Audience, Day, Hours, Targeting};
 

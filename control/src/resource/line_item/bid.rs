@@ -2,7 +2,7 @@
 
 use super::Targeting;
 use crate::fault::Fault;
-use crate::model::{Factor, Floor, MaxCpm, choices, model};
+use crate::model::{Amount, Factor, Floor, MaxCpm, Share, choices, model};
 use bidder::catalog as buy;
 use ledger::Cpm;
 
@@ -37,6 +37,38 @@ model! {
     }
 }
 
+choices! {
+    /// What an advertiser wants of an impression.
+    pub enum Wanted {
+        /// The impression itself.
+        Impression = "impression",
+        /// A click.
+        Click = "click",
+        /// A conversion.
+        Conversion = "conversion",
+    }
+}
+
+model! {
+    /// What an impression is worth, from what it brings.
+    pub struct Worth {
+        /// What is wanted.
+        pub goal: Wanted,
+        /// What one of them is worth, in the advertiser's currency.
+        pub amount: Amount,
+        /// How many of them an impression brings on average, 0 to 1.
+        pub rate: Share = Share(1_000_000),
+    }
+}
+
+impl Worth {
+    /// The same per thousand impressions, rounded down to a micro.
+    pub fn cpm(&self) -> Cpm {
+        let exact = i128::from(self.amount.0.0) * i128::from(self.rate.0) / 1_000;
+        Cpm(i64::try_from(exact).unwrap_or(i64::MAX))
+    }
+}
+
 model! {
     /// What is bid.
     pub struct Bid {
@@ -47,6 +79,9 @@ model! {
         /// The price before modifiers; `max_cpm` where it is left out. Of a line item that bids a
         /// value it counts where nothing says what the impression is worth.
         pub base_cpm: Option<MaxCpm> = None,
+        /// What an impression is worth where nothing else says so, for a line item that bids a
+        /// value; in place of `base_cpm`.
+        pub worth: Option<Worth> = None,
         /// Below this price there is no bid.
         pub min_cpm: Option<Floor> = None,
         /// Factors of the price; those that match are multiplied.
@@ -76,6 +111,7 @@ impl Bid {
             let detail = format!("is above the price, which is {base}: nothing would be bid");
             faults.push(Fault::new(format!("{at}/min_cpm"), detail));
         }
+        self.check_worth(at, faults);
         if self.modifiers.len() > buy::Pricing::MOST {
             let (given, most) = (self.modifiers.len(), buy::Pricing::MOST);
             let detail = format!("{given} modifiers, at most {most}");
@@ -98,6 +134,41 @@ impl Bid {
                 faults.push(Fault::new(at, "expected min to be at most max"));
             }
         }
+    }
+
+    fn check_worth(&self, at: &str, faults: &mut Vec<Fault>) {
+        let Some(worth) = &self.worth else {
+            return;
+        };
+        let mut add = |field: &str, detail: String| {
+            faults.push(Fault::new(format!("{at}/{field}"), detail));
+        };
+        if self.strategy == Strategy::FixedCpm {
+            let detail = "needs the strategy `value`; a fixed price has base_cpm";
+            add("worth", detail.to_owned());
+        }
+        if self.base_cpm.is_some() {
+            add(
+                "base_cpm",
+                "is what worth comes to; leave one of them out".to_owned(),
+            );
+        }
+        if worth.goal == Wanted::Impression && worth.rate.0 != 1_000_000 {
+            let detail = "an impression brings one impression; leave it out";
+            add("worth/rate", detail.to_owned());
+        } else if worth.cpm() == Cpm(0) {
+            let detail = "comes to nothing per thousand impressions: nothing would be bid";
+            add("worth/rate", detail.to_owned());
+        }
+    }
+
+    /// The price before modifiers, where it is not the most.
+    pub fn base(&self) -> Option<Cpm> {
+        let worth = self
+            .worth
+            .as_ref()
+            .map(|worth| worth.cpm().min(self.max_cpm.0));
+        self.base_cpm.map(|base| base.0).or(worth)
     }
 
     /// The bounds of the product of the factors.
