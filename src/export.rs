@@ -99,11 +99,7 @@ impl ExportArguments {
         }
         let books = SqliteStore::read(&node::ledger_file(&settings.storage))
             .context("the ledger cannot be read")?;
-        let auctions = log::file(&settings.storage);
-        let auctions = auctions
-            .exists()
-            .then(|| AuctionFile::read(&auctions))
-            .transpose()?;
+        let auctions = AuctionFile::read(&log::file(&settings.storage))?;
         fs::create_dir_all(&self.out).with_context(|| format!("{}", self.out.display()))?;
         fs::write(self.out.join("schema.json"), table::schema())?;
         let mut counts = [0_u64; TABLES.len()];

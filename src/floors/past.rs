@@ -36,13 +36,11 @@ pub fn past(node: &Node, publisher: &str, days: u32) -> Result<Past, String> {
         on_deals: 0,
         without_rate: 0,
     };
-    let path = log::file(&settings.storage);
-    if !path.exists() {
-        return Ok(past);
-    }
     let failed = |error: ledger::store::StoreError| format!("the auction log: {error}");
     let from_ms = clock::unix_ms() - i64::from(days) * DAY_MS;
-    let file = AuctionFile::read(&path).map_err(failed)?;
+    let Some(file) = AuctionFile::read(&log::file(&settings.storage)).map_err(failed)? else {
+        return Ok(past);
+    };
     let found = file.offered(publisher, from_ms, MOST).map_err(failed)?;
     let first = found.last().map(|logged| logged.record.at_ms);
     past.span_ms = first.zip(found.first().map(|logged| logged.record.at_ms));

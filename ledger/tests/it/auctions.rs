@@ -87,7 +87,7 @@ fn what_is_written_is_read_back_until_it_is_pruned() {
     assert_eq!(file.prune(4_000, 2).unwrap(), 2);
     assert_eq!(file.prune(4_000, 2).unwrap(), 1);
     assert_eq!(file.prune(4_000, 2).unwrap(), 0);
-    let reader = AuctionFile::read(place.path()).unwrap();
+    let reader = AuctionFile::read(place.path()).unwrap().unwrap();
     let left = all(&reader, Period::ALL);
     assert_eq!((left.len(), left[0].record.bids.len()), (1, 2));
 }

@@ -79,17 +79,24 @@ impl AuctionFile {
         Ok(Self { connection })
     }
 
-    /// Opens the file to read, beside a running node if need be.
+    /// Opens the file to read, beside a running node if need be; `None` where there is none, or a
+    /// node is just about to make it.
     ///
     /// # Errors
-    /// Where there is none, it cannot be opened or is of another version.
-    pub fn read(path: &Path) -> Result<Self, StoreError> {
+    /// Where it cannot be opened or is of another version.
+    pub fn read(path: &Path) -> Result<Option<Self>, StoreError> {
+        if !path.exists() {
+            return Ok(None);
+        }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(PATIENCE)?;
         connection.pragma_update(None, "query_only", true)?;
+        if version(&connection)? == 0 {
+            return Ok(None);
+        }
         check(&connection)?;
-        Ok(Self { connection })
+        Ok(Some(Self { connection }))
     }
 
     /// Appends records in one transaction.
@@ -332,13 +339,18 @@ mod tests {
             )
             .unwrap();
         drop(first);
+        assert!(
+            AuctionFile::read(&path.with_extension("none"))
+                .unwrap()
+                .is_none()
+        );
         let older = AuctionFile::read(&path).err().unwrap();
         assert!(
             matches!(older, StoreError::Older { found: 1, .. }),
             "{older}"
         );
         drop(AuctionFile::open(&path).unwrap());
-        let file = AuctionFile::read(&path).unwrap();
+        let file = AuctionFile::read(&path).unwrap().unwrap();
         let bid = "SELECT deal || held_to FROM bid";
         let kept: String = file
             .connection
