@@ -128,7 +128,8 @@ impl Fees {
     /// The least that covers a showing of a price in all: a little above the price, as media, fee
     /// and each provider's part are rounded by themselves.
     pub(crate) fn most_within(&self, price: Cpm) -> Micros {
-        let roundings = 2 * (1 + self.parts.len().min(MOST_PROVIDERS)) as i64;
+        // Two for the media and for each provider, two for the fee and one for the fee on them.
+        let roundings = 3 + 2 * (1 + self.parts.len().min(MOST_PROVIDERS)) as i64;
         Micros(price.most_per_impression().0 + roundings)
     }
 

@@ -375,6 +375,9 @@ fn decode<'a, L, C: Clock>(
                     PartnerEvent::NoBid
                 };
                 auction.note(one.buyer, event);
+                if let Some(trace) = auction.trace {
+                    trace.understood(one.buyer, &response);
+                }
                 buyer.learn(one.traffic, bids);
                 if let Some(ticket) = one.ticket {
                     ticket.succeeded(now);

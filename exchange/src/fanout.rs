@@ -130,8 +130,8 @@ pub async fn ask(
         for one in inside.drain(..) {
             let answer = ask_local(auction, local, &one);
             if let Some(trace) = auction.trace {
-                let body = answer.as_ref().map(|answer| &answer.body);
-                trace.answered(one.buyer, clock.now(), body);
+                let bytes = answer.as_ref().map_or(0, |answer| answer.body.len());
+                trace.answered(one.buyer, clock.now(), bytes);
             }
             received.extend(answer);
         }
@@ -152,8 +152,7 @@ pub async fn ask(
                 one.call = None;
                 let now = clock.now();
                 if let (Some(trace), Ok(reply)) = (auction.trace, &reply) {
-                    let body = Some(&reply.body).filter(|body| !body.is_empty());
-                    trace.answered(one.buyer, now, body);
+                    trace.answered(one.buyer, now, reply.body.len());
                 }
                 answers.push((index, now, reply));
             }

@@ -1,8 +1,9 @@
 //! A trace: what one auction did, told to whoever may look into it.
 //!
 //! Nobody pays for it but the request that asks for it, and it changes nothing: the same imps are
-//! offered to the same partners, who are not told. What belongs to others stays out of it: markup,
-//! notice addresses and extensions of bids, which hold tokens, and where a partner is reached.
+//! offered to the same partners, who are not told. What belongs to others stays out of it: of an
+//! answer only members that are known to be harmless are told, as they were understood, so that no
+//! markup, notice address or extension, which hold tokens, comes through in whatever shape.
 
 use crate::clear::Award;
 use crate::counters::{Label, PartnerEvent};
@@ -11,6 +12,9 @@ use crate::lot::Auction;
 use crate::price::to_wire;
 use crate::screen::Offer;
 use bytes::Bytes;
+use openrtb::list::{CategoryTaxonomy, NoBidReason};
+use openrtb::response::{Bid, SeatBid};
+use openrtb::{BidResponse, Flag};
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::time::Instant;
@@ -33,7 +37,15 @@ struct Called {
     buyer: usize,
     outcome: Option<PartnerEvent>,
     asked: Option<(Instant, Bytes)>,
-    answered: Option<(Instant, Option<Bytes>)>,
+    answered: Option<Answered>,
+}
+
+#[derive(Debug)]
+struct Answered {
+    at: Instant,
+    bytes: usize,
+    /// What was understood of it.
+    told: Option<Value>,
 }
 
 impl Trace {
@@ -76,8 +88,19 @@ impl Trace {
         self.of(buyer, |call| call.asked = Some((at, body.clone())));
     }
 
-    pub(crate) fn answered(&self, buyer: usize, at: Instant, body: Option<&Bytes>) {
-        self.of(buyer, |call| call.answered = Some((at, body.cloned())));
+    pub(crate) fn answered(&self, buyer: usize, at: Instant, bytes: usize) {
+        let told = None;
+        self.of(buyer, |call| {
+            call.answered = Some(Answered { at, bytes, told });
+        });
+    }
+
+    pub(crate) fn understood(&self, buyer: usize, response: &BidResponse<'_>) {
+        self.of(buyer, |call| {
+            if let Some(answered) = &mut call.answered {
+                answered.told = Some(harmless(response));
+            }
+        });
     }
 
     /// What there is to tell, as `ext.gavel.debug`.
@@ -103,14 +126,17 @@ impl Trace {
             micros as f64 / 1e3
         };
         let answered = call.answered.as_ref();
-        let response = answered.and_then(|(_, body)| body.as_ref());
+        let response = answered.map(|answered| match &answered.told {
+            Some(told) => told.clone(),
+            None => format!("{} bytes that were no answer", answered.bytes).into(),
+        });
         json!({
             "partner": &*auction.market.buyers()[call.buyer].partner.id,
             "outcome": call.outcome.map(Label::label),
             "asked_ms": call.asked.as_ref().map(|(at, _)| since(*at)),
-            "answered_ms": answered.map(|(at, _)| since(*at)),
+            "answered_ms": answered.map(|answered| since(answered.at)),
             "request": call.asked.as_ref().map(|(_, body)| shown(body)),
-            "response": response.map(|body| without_secrets(shown(body))),
+            "response": response,
         })
     }
 }
@@ -175,53 +201,48 @@ fn shown(body: &Bytes) -> Value {
     }
 }
 
-/// A response without what would let others bill or be billed.
-fn without_secrets(mut response: Value) -> Value {
-    let drop = |object: &mut Value| {
-        if let Some(object) = object.as_object_mut() {
-            object.remove("ext");
-        }
+/// A response as far as nobody can bill or be billed by it.
+fn harmless(response: &BidResponse<'_>) -> Value {
+    let bid = |bid: &Bid<'_>| {
+        json!({
+            "id": bid.id,
+            "impid": bid.impid,
+            "price": bid.price,
+            "adomain": bid.adomain.items(),
+            "crid": bid.crid,
+            "cid": bid.cid,
+            "adid": bid.adid,
+            "dealid": bid.dealid,
+            "cat": bid.cat.items(),
+            "cattax": bid.cattax.map(CategoryTaxonomy::code),
+            "attr": bid.attr.items(),
+            "mtype": bid.mtype,
+            "w": bid.w,
+            "h": bid.h,
+            "dur": bid.dur,
+            "protocol": bid.protocol,
+            "language": bid.language,
+            "adm_bytes": bid.adm.map(str::len),
+        })
     };
-    drop(&mut response);
-    let seats = response.get_mut("seatbid").and_then(Value::as_array_mut);
-    for seat in seats.into_iter().flatten() {
-        drop(seat);
-        let bids = seat.get_mut("bid").and_then(Value::as_array_mut);
-        for bid in bids.into_iter().flatten() {
-            drop(bid);
-            for field in ["adm", "nurl", "burl", "lurl", "iurl"] {
-                if let Some(text) = bid.get_mut(field) {
-                    let length = text.as_str().map_or(0, str::len);
-                    *text = format!("{length} bytes").into();
-                }
-            }
-        }
-    }
-    response
+    let seat = |seat: &SeatBid<'_>| {
+        json!({
+            "seat": seat.seat,
+            "group": seat.group.is_some_and(Flag::is_set),
+            "bid": seat.bid.iter().map(bid).collect::<Vec<_>>(),
+        })
+    };
+    json!({
+        "id": response.id,
+        "cur": response.cur,
+        "nbr": response.nbr.map(NoBidReason::code),
+        "seatbid": response.seatbid.iter().map(seat).collect::<Vec<_>>(),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_belongs_to_others_is_left_out() {
-        let response = json!({"id": "r", "ext": {"k": 1}, "seatbid": [{"seat": "s", "ext": 1, "bid": [
-            {"id": "b", "price": 1.5, "adm": "<b>", "nurl": "http://x.example/?t=secret",
-             "burl": 7, "ext": {"token": "t"}}, 5]}, 6]});
-        let expected = json!({"id": "r", "seatbid": [{"seat": "s", "bid": [
-            {"id": "b", "price": 1.5, "adm": "3 bytes", "nurl": "26 bytes", "burl": "0 bytes"},
-            5]}, 6]});
-        assert_eq!(without_secrets(response), expected);
-        for odd in [
-            json!(null),
-            json!([1]),
-            json!({"seatbid": 1}),
-            json!("text"),
-        ] {
-            assert_eq!(without_secrets(odd.clone()), odd);
-        }
-    }
 
     #[test]
     fn bodies_are_told_within_bounds() {

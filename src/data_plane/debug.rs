@@ -35,7 +35,13 @@ pub(super) fn trace(
     if node.admin_sha256.get() == Some(&hash) {
         return Ok(Some(Trace::new(received, None)));
     }
-    let publishers = snapshot.keys.get(&hash);
-    let publishers = publishers.ok_or_else(|| refused("the key is unknown"))?;
+    let unknown = || refused("the key is unknown");
+    let publishers = snapshot.keys.get(&hash).ok_or_else(unknown)?;
+    // Whoever has a key asks seldom; whether it is still one, the store knows at once.
+    let caller = node
+        .resources
+        .read(|view| control::access::authenticate(view, &[], secret));
+    let known = caller.is_ok_and(|caller| caller.is_some());
+    known.then_some(()).ok_or_else(unknown)?;
     Ok(Some(Trace::new(received, publishers.clone())))
 }

@@ -132,10 +132,11 @@ impl Books {
         let cost = charge.gross();
         let funding = funding(event, cost);
         if self.fund(event, cost, funding) {
-            Outcome::Charged { cost }
-        } else {
-            Outcome::OverDelivered { cost }
+            return Outcome::Charged { cost };
         }
+        let Ok(borne) = event.unfunded(charge, &mut self.carries);
+        let cost = borne.gross();
+        Outcome::OverDelivered { cost }
     }
 
     /// Takes a bill from its budgets, all or none, and says whether they had it.

@@ -92,7 +92,7 @@ pub(super) fn check(
 
 /// Whether the publisher lets the creative be shown, as far as it has said.
 fn reviewed(seller: &Seller, partner: &str, creative: Option<&str>) -> Result<(), Loss> {
-    match creative.and_then(|creative| seller.review(partner, creative)) {
+    match creative.and_then(|creative| seller.review(partner, creative.trim())) {
         Some(approved) => ensure(approved, Loss::Disapproved),
         None => ensure(!seller.publisher.requires_approval, Loss::PendingApproval),
     }

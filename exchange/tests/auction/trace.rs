@@ -161,3 +161,46 @@ fn nobody_looks_into_the_auctions_of_others() {
         );
     });
 }
+
+/// Whatever a partner answers, what would let others bill it is not told.
+#[test]
+fn no_shape_of_an_answer_brings_a_secret_through() {
+    let bid = r#"{"id":"b","impid":"1","price":9,"crid":"c","adm":"<b>secret</b>",
+        "nurl":"http://x.example/?secret","burl":"http://x.example/?secret","adm_native":"secret",
+        "ext":{"k":"secret"}}"#;
+    let whole =
+        format!(r#"{{"id":"r1","cur":"EUR","customdata":"secret","seatbid":[{{"bid":[{bid}]}}]}}"#);
+    let shapes = [
+        format!(r#"{{"id":"r1","cur":"EUR","seatbid":{{"bid":{bid}}}}}"#),
+        format!(r#"{{"id":"r1","cur":"EUR","seatbid":[{{"bid":{bid}}}]}}"#),
+        format!("[{whole}]"),
+        format!(r#"{{"wrapped":{whole}}}"#),
+        whole.replace("r1", "r2"),
+        whole.clone(),
+        "secret".to_owned(),
+    ];
+    let statuses = [("200 OK", &*whole), ("403 No", &*whole)];
+    let statuses = statuses.map(|(status, body)| (status, body.to_owned()));
+    let all = shapes
+        .into_iter()
+        .map(|body| ("200 OK", body))
+        .chain(statuses);
+    on_a_worker(async {
+        for (status, body) in all {
+            let length = body.len();
+            let answer = format!(
+                "HTTP/1.1 {status}\r\ncontent-type: application/json\r\n\
+                 content-length: {length}\r\n\r\n{body}"
+            );
+            let answer: &'static str = answer.leak();
+            let odd = Partner::start(Behaviour::Raw(answer)).await;
+            let exchange = Exchange::new(market(vec![partner("odd", &odd.address)]), "");
+            let trace = Trace::new(Now.now(), None);
+            let (_, answer) = exchange.sell_traced(REQUEST, 1, Some(&trace)).await;
+            let debug = answer["ext"]["gavel"]["debug"].clone();
+            assert_eq!(debug["calls"][0]["partner"], "odd", "{body}");
+            let told = debug.to_string();
+            assert!(!told.contains("secret"), "{status} {body}: {told}");
+        }
+    });
+}

@@ -118,7 +118,7 @@ impl Event {
     ///
     /// # Errors
     /// Where the carries fail.
-    pub(crate) fn unfunded<C: Carries>(
+    pub fn unfunded<C: Carries>(
         &self,
         charge: Charge,
         carries: &mut C,
@@ -171,7 +171,7 @@ impl Event {
                     debit(payer, charge.gross()),
                     credit(Account::Media { exchange, seat }, cost),
                 ];
-                if charge.platform > Micros(0) {
+                if funded && self.platform_ppm > 0 {
                     entries.push(credit(Account::PlatformFee, charge.platform));
                 }
                 let providers = self.fees().data.each().zip(&charge.data);

@@ -237,6 +237,17 @@ fn a_thousand_small_fees_come_to_what_their_sum_says() {
     let statement = store.books().unwrap().statement().unwrap();
     // 2,000 impressions and 1,000 showings of two and a half.
     let impressions = 2_000.0 + 2_500.0;
+    let platform = statement
+        .lines
+        .iter()
+        .find(|line| line.account == "platform_fee");
+    let counted = platform.map(|line| line.impressions);
+    // A showing of two and a half counts as two.
+    assert_eq!(
+        counted,
+        Some(2_000 + 2_000),
+        "also of fees that come to nothing"
+    );
     let media = impressions * 777.777;
     for (name, exact) in [
         ("media:", media),
