@@ -1,7 +1,7 @@
 //! What a running node bids within budgets that are changed under it.
 
 use crate::client::Client;
-use crate::node::{Node, SMALL, banner_request};
+use crate::node::{Node, SMALL, banner_request, until};
 use serde_json::{Value, json};
 use std::fs;
 use std::time::{Duration, Instant};
@@ -101,14 +101,6 @@ fn idle(node: &Node) -> Value {
     serving["reasons"][0]["code"].clone()
 }
 
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < Duration::from_secs(8), "{what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
 #[test]
 fn goals_of_impressions_and_clicks_end_a_line_item() {
     let shown = "creatives = [\"cr_it\"]\n";
@@ -131,15 +123,15 @@ fn goals_of_impressions_and_clicks_end_a_line_item() {
     // A goal of clicks stops bids and no click.
     assert_eq!(goal(json!({"impressions": null, "clicks": 2})).status, 200);
     let mut clicks = Vec::new();
-    eventually("bids", || {
+    until(8, "bids", || {
         clicks.extend(paths(&node, &format!("c{}", clicks.len())));
         clicks.len() == 3
     });
     for [_, click] in &clicks {
         assert_eq!(node.client().get(click).status, 302);
     }
-    eventually("the goal", || idle(&node) == "goal_reached");
+    until(8, "the goal", || idle(&node) == "goal_reached");
     assert_eq!(paths(&node, "after"), None);
     assert_eq!(goal(json!(null)).status, 200);
-    eventually("a bid", || paths(&node, "again").is_some());
+    until(8, "a bid", || paths(&node, "again").is_some());
 }

@@ -1,8 +1,7 @@
 //! `?debug=1` on the exchange: who may look into an auction, and that nothing else changes.
 
-use crate::node::{Node, SMALL, banner_request};
+use crate::node::{Node, SMALL, banner_request, until};
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
 
 fn ask(node: &Node, path: &str, key: Option<&str>) -> crate::client::Answer {
     let header = key.map(|key| format!("Authorization: Bearer {key}\r\n"));
@@ -32,14 +31,9 @@ fn an_auction_is_told_to_whom_it_may_be_told() {
     );
     let own = key(&node, "publisher", &json!(["pub_it"]));
     let others = key(&node, "publisher", &json!(["pub_other"]));
-    let begun = Instant::now();
-    while ask(&node, "/openrtb2/auction?debug=1", Some(&own)).status != 200 {
-        assert!(
-            begun.elapsed() < Duration::from_secs(8),
-            "the key is not known"
-        );
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    until(8, "the key is not known", || {
+        ask(&node, "/openrtb2/auction?debug=1", Some(&own)).status == 200
+    });
     for key in [&own, &node.admin_key] {
         let answer = ask(&node, "/openrtb2/auction?debug=1", Some(key));
         let debug = answer.json()["ext"]["gavel"]["debug"].clone();
@@ -68,11 +62,9 @@ fn an_auction_is_told_to_whom_it_may_be_told() {
     // Nobody buys this; who looks into it gets a body all the same.
     let stop = r#"{"status": "paused"}"#;
     assert_eq!(node.api("PATCH", "/v1/line_items/li_it", stop).status, 200);
-    let begun = Instant::now();
-    while ask(&node, "/openrtb2/auction", None).status != 204 {
-        assert!(begun.elapsed() < Duration::from_secs(8), "it buys on");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    until(8, "it buys on", || {
+        ask(&node, "/openrtb2/auction", None).status == 204
+    });
     let unsold = ask(&node, "/openrtb2/auction?debug=1", Some(&own));
     assert_eq!(unsold.status, 200, "{unsold:?}");
     let gavel = unsold.json()["ext"]["gavel"].clone();

@@ -2,9 +2,8 @@
 //! the funnel that is counted meanwhile.
 
 use crate::client::Answer;
-use crate::node::{Node, SMALL, banner_request};
+use crate::node::{Node, SMALL, banner_request, until};
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
 
 /// [`SMALL`], with line items of its campaign beside `li_it` that stop for reasons of their own.
 fn market() -> String {
@@ -60,18 +59,10 @@ fn step<'a>(answer: &'a Value, line_item: &str) -> &'a Value {
         .unwrap()
 }
 
-fn eventually(what: &str, holds: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < Duration::from_secs(8), "{what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
 #[test]
 fn every_line_item_is_told_its_first_failing_rule_and_the_bid_its_price() {
     let node = Node::start(&market(), "");
-    eventually("a bid", || bid(&node, &request("warm")).status == 200);
+    until(8, "a bid", || bid(&node, &request("warm")).status == 200);
     let answer = explained(&node, "", &request("a"));
     assert_eq!(answer.status, 200, "{answer:?}");
     let answer = answer.json();
@@ -138,7 +129,7 @@ fn the_funnel_leads_from_requests_to_bills() {
         let path = format!("/v1/line_items/{line_item}/funnel");
         node.api("GET", &path, "").json()["total"].clone()
     };
-    eventually("a bid", || bid(&node, &request("warm")).status == 200);
+    until(8, "a bid", || bid(&node, &request("warm")).status == 200);
     let before = funnel("li_it")["requests"].as_u64().unwrap();
     let mut burl = String::new();
     for at in 0..20 {
@@ -174,7 +165,7 @@ fn a_line_item_without_a_budget_says_so_in_its_status() {
     let poor = SMALL.replace("total = \"1000\", daily = \"100\"", "total = \"0.001\"");
     let node = Node::start(&poor, "");
     let serving = || node.api("GET", "/v1/line_items/li_it", "").json()["serving"].clone();
-    eventually("a status", || serving()["status"] == "not_serving");
+    until(8, "a status", || serving()["status"] == "not_serving");
     assert_eq!(
         serving()["reasons"][0]["code"],
         "no_budget_left",
@@ -196,7 +187,7 @@ fn a_draft_is_forecast_from_the_traffic_that_was_seen() {
     };
     let nothing = draft("2.50", "FRA");
     assert_eq!(nothing.status, 503, "{nothing:?}");
-    eventually("a bid", || bid(&node, &request("warm")).status == 200);
+    until(8, "a bid", || bid(&node, &request("warm")).status == 200);
     for at in 0..30 {
         assert_eq!(bid(&node, &request(&format!("f{at}"))).status, 200);
     }

@@ -1,8 +1,7 @@
 //! What an advertiser pays beside the media, from its price list to every party's statement.
 
-use crate::node::{Node, SMALL, banner_request, gavel};
+use crate::node::{Node, SMALL, banner_request, gavel, until};
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
 
 const BUYER: &str =
     r#"targeting = { audience = { include = [["autos", "travel"]], exclude = ["kids"] }, formats"#;
@@ -25,14 +24,6 @@ fn bid(node: &Node, id: &str, user: &str) -> Option<Value> {
     let body = request.to_string();
     let answer = node.client().post("/openrtb2/bid/demo", body.as_bytes());
     (answer.status == 200).then(|| answer.json()["seatbid"][0]["bid"][0].clone())
-}
-
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < Duration::from_secs(10), "{what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 fn set(node: &Node, method: &str, path: &str, body: &Value) {
@@ -60,7 +51,7 @@ fn stated(node: &Node, account: &str) -> Value {
 #[test]
 fn fees_are_taken_out_held_charged_and_stated() {
     let node = node();
-    until("a bid", || bid(&node, "warm", "u-1").is_some());
+    until(10, "a bid", || bid(&node, "warm", "u-1").is_some());
     let plain = bid(&node, "plain", "u-1").unwrap()["price"]
         .as_f64()
         .unwrap();
@@ -80,7 +71,7 @@ fn fees_are_taken_out_held_charged_and_stated() {
     segment("travel", "0.25");
     // (2.00 - 0.50) / 1.25: of the two segments of the list the first one is paid.
     let price = |user: &str| bid(&node, "price", user).and_then(|bid| bid["price"].as_f64());
-    until("the fees are live", || {
+    until(10, "the fees are live", || {
         [price("u-1"), price("u-2")] == [Some(1.2), Some(1.4)]
     });
 
@@ -145,7 +136,7 @@ fn fees_are_taken_out_held_charged_and_stated() {
 
     // Data that costs the whole price leaves nothing to bid with.
     segment("autos", "2.00");
-    until("nothing is left", || price("u-1").is_none());
+    until(10, "nothing is left", || price("u-1").is_none());
     let refused = explained("u-1");
     assert_eq!(refused["rule"], "below_minimum", "{refused}");
     assert!(
@@ -175,24 +166,26 @@ fn rows(folder: &std::path::Path) -> Vec<Value> {
 #[test]
 fn a_segment_that_is_not_sold_in_the_currency_stops_whoever_asks_for_it() {
     let node = node();
-    until("a bid", || bid(&node, "warm", "u-1").is_some());
+    until(10, "a bid", || bid(&node, "warm", "u-1").is_some());
     let body = json!({ "name": "Autos", "provider": "prv_it",
         "data_cpm": [{ "currency": "USD", "cpm": "0.50" }] });
     set(&node, "PUT", "/v1/segments/autos", &body);
     let serving = || node.api("GET", "/v1/line_items/li_it", "").json()["serving"].clone();
-    until("it is told", || {
+    until(10, "it is told", || {
         serving()["reasons"][0]["code"] == "no_data_price"
     });
     let detail = serving()["reasons"][0]["detail"].clone();
     assert_eq!(detail, "the segment autos has no price in EUR");
-    until("nobody bids", || bid(&node, "stopped", "u-1").is_none());
+    until(10, "nobody bids", || bid(&node, "stopped", "u-1").is_none());
     set(
         &node,
         "PATCH",
         "/v1/segments/autos",
         &json!({ "status": "archived" }),
     );
-    until("it costs nothing", || bid(&node, "free", "u-1").is_some());
+    until(10, "it costs nothing", || {
+        bid(&node, "free", "u-1").is_some()
+    });
 }
 
 #[test]

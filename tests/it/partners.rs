@@ -1,12 +1,12 @@
 //! External partners of a real node: bills that survive a crash, what is shown of them, and
 //! settings that are refused.
 
-use crate::node::{BINARY, Node, SMALL, banner_request, gavel};
+use crate::node::{BINARY, Node, SMALL, banner_request, gavel, until};
 use load_tests::partner::{self, Partner, Settings};
 use serde_json::json;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A partner that bids higher than the bidder of the node.
 fn high() -> Arc<Partner> {
@@ -52,20 +52,12 @@ fn resources(address: SocketAddr, more: &str) -> String {
     )
 }
 
-fn eventually(what: &str, holds: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !holds() {
-        assert!(start.elapsed() < Duration::from_secs(15), "{what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
 /// Sells an impression to the partner and gives back the path that bills it.
 fn sold(node: &Node, id: &str) -> String {
     let mut burl = String::new();
     let body = banner_request(id).to_string();
     // The first call to a partner also makes the connection; on a loaded machine it may be late.
-    eventually("the partner never wins", || {
+    until(15, "the partner never wins", || {
         let answer = node.client().post("/openrtb2/auction", body.as_bytes());
         answer.status == 200 && answer.json()["seatbid"][0]["seat"] == "high"
     });
@@ -86,7 +78,7 @@ fn a_bill_that_was_acknowledged_reaches_its_partner_across_a_crash() {
 
     // The partner is away when the impression is shown, and the node dies right after.
     drop(stop);
-    eventually("the partner still listens", || {
+    until(15, "the partner still listens", || {
         std::net::TcpStream::connect(address).is_err()
     });
     assert_eq!(node.client().get(&burl).status, 200);
@@ -95,7 +87,9 @@ fn a_bill_that_was_acknowledged_reaches_its_partner_across_a_crash() {
 
     let _stop = serve(address, Arc::clone(&partner));
     node.restart();
-    eventually("the bill never came", || partner.stats().bill.count == 1);
+    until(15, "the bill never came", || {
+        partner.stats().bill.count == 1
+    });
     // The pixel once more: the books and the partner know it already.
     assert_eq!(node.client().get(&burl).status, 200);
     std::thread::sleep(Duration::from_millis(300));
@@ -104,7 +98,7 @@ fn a_bill_that_was_acknowledged_reaches_its_partner_across_a_crash() {
     assert!(bill.price_micros > 0);
     let delivered =
         "gavel_partner_notices_total{partner=\"high\",kind=\"bill\",event=\"delivered\"} 1";
-    eventually("the delivery is not shown", || {
+    until(15, "the delivery is not shown", || {
         let text = node.api("GET", "/metrics", "").body;
         String::from_utf8(text).unwrap().contains(delivered)
     });

@@ -1,9 +1,8 @@
 //! Prices that follow from the request: modifiers, the base price, the least price; live, as
 //! explained, and refused where they contradict themselves.
 
-use crate::node::{Node, SMALL, banner_request};
+use crate::node::{Node, SMALL, banner_request, until};
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
 
 fn request(id: &str, country: &str, device: u8) -> Value {
     let mut request = banner_request(id);
@@ -24,18 +23,12 @@ fn patch(node: &Node, price: &Value) -> (u16, Value) {
     (answer.status, answer.json())
 }
 
-fn until(what: &str, holds: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < Duration::from_secs(8), "{what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
 #[test]
 fn a_price_follows_from_the_request_and_is_explained_step_by_step() {
     let node = Node::start(SMALL, "");
-    until("a bid", || bid(&node, &request("warm", "FRA", 2)).is_some());
+    until(8, "a bid", || {
+        bid(&node, &request("warm", "FRA", 2)).is_some()
+    });
     let (status, kept) = patch(
         &node,
         &json!({"strategy": "fixed_cpm", "max_cpm": "2.40", "base_cpm": "1.00", "min_cpm": "0.70",
@@ -49,7 +42,9 @@ fn a_price_follows_from_the_request_and_is_explained_step_by_step() {
     assert_eq!(status, 200, "{kept}");
     assert_eq!(kept["bid"]["modifiers"][1]["factor"], "1.20");
     let phone = request("a", "FRA", 4);
-    until("the modifiers are live", || bid(&node, &phone) == Some(1.8));
+    until(8, "the modifiers are live", || {
+        bid(&node, &phone) == Some(1.8)
+    });
     for (country, device, expected) in [
         ("FRA", 2, Some(1.5)),
         ("ESP", 4, Some(1.2)),
@@ -100,11 +95,11 @@ fn a_value_follows_from_what_an_impression_brings() {
     assert_eq!(status, 200, "{kept}");
     // 0.80 a click, fifteen in ten thousand impressions.
     let asked = request("a", "FRA", 2);
-    until("the worth is live", || bid(&node, &asked) == Some(1.2));
+    until(8, "the worth is live", || bid(&node, &asked) == Some(1.2));
     let told = node.api("POST", "/v1/explain?line_item=li_it", &asked.to_string());
     assert_eq!(told.json()["verdicts"][0]["price"]["value"], "1.20");
     assert_eq!(patch(&node, &clicks("0.5")).0, 200);
-    until("never more than the most", || {
+    until(8, "never more than the most", || {
         bid(&node, &asked) == Some(2.4)
     });
     for (change, pointer) in [

@@ -1,10 +1,9 @@
 //! What a publisher says of creatives, through the real binary.
 
-use crate::node::{Node, SMALL, banner_request};
+use crate::node::{Node, SMALL, banner_request, until};
 use crate::raw::{Extra, partner};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 /// The seat that wins; nothing where none does.
 fn winner(node: &Node) -> String {
@@ -15,14 +14,6 @@ fn winner(node: &Node) -> String {
     }
     let seat = &answer.json()["seatbid"][0]["seat"];
     seat.as_str().unwrap_or_default().to_owned()
-}
-
-fn until(node: &Node, wanted: &str, what: &str) {
-    let begun = Instant::now();
-    while winner(node) != wanted {
-        assert!(begun.elapsed() < Duration::from_secs(8), "{what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 fn set(node: &Node, method: &str, path: &str, body: &Value) {
@@ -39,17 +30,23 @@ fn lost(node: &Node, reason: &str) -> u64 {
 fn a_creative_shows_where_its_publisher_lets_it() {
     let extra: Extra = Arc::new(Mutex::new(json!({"crid": "c-1"})));
     let node = Node::start(&format!("{SMALL}{}", partner(&extra)), "");
-    until(&node, "raw", "whatever is not reviewed is shown");
+    until(8, "whatever is not reviewed is shown", || {
+        winner(&node) == "raw"
+    });
     let review = |state: &str| {
         let body = json!({"publisher": "pub_it", "partner": "raw", "creative": "c-1",
             "state": state, "reason": "seen by ann"});
         set(&node, "PUT", "/v1/creative_reviews/rev_1", &body);
     };
     review("rejected");
-    until(&node, "adv_it", "what is rejected is not shown");
+    until(8, "what is rejected is not shown", || {
+        winner(&node) == "adv_it"
+    });
     assert!(lost(&node, "disapproved") > 0);
     *extra.lock().unwrap() = json!({"crid": "c-2"});
-    until(&node, "raw", "another creative of the partner is");
+    until(8, "another creative of the partner is", || {
+        winner(&node) == "raw"
+    });
 
     set(
         &node,
@@ -58,15 +55,15 @@ fn a_creative_shows_where_its_publisher_lets_it() {
         &json!({"requires_approval": true}),
     );
     until(
-        &node,
-        "",
+        8,
         "nothing is approved, our own bidder's creative neither",
+        || winner(&node).is_empty(),
     );
     assert!(lost(&node, "pending_approval") > 0);
     let own = json!({"publisher": "pub_it", "partner": "bidder", "creative": "cr_it",
         "state": "approved"});
     set(&node, "PUT", "/v1/creative_reviews/rev_own", &own);
-    until(&node, "adv_it", "what is approved is shown");
+    until(8, "what is approved is shown", || winner(&node) == "adv_it");
     review("approved");
     assert_eq!(
         winner(&node),
@@ -74,14 +71,16 @@ fn a_creative_shows_where_its_publisher_lets_it() {
         "it is the other creative that is approved"
     );
     *extra.lock().unwrap() = json!({"crid": "c-1"});
-    until(&node, "raw", "the partner's, too");
+    until(8, "the partner's, too", || winner(&node) == "raw");
     set(
         &node,
         "PATCH",
         "/v1/creative_reviews/rev_1",
         &json!({"status": "archived"}),
     );
-    until(&node, "adv_it", "a review that was put away counts no more");
+    until(8, "a review that was put away counts no more", || {
+        winner(&node) == "adv_it"
+    });
 }
 
 #[test]

@@ -1,9 +1,8 @@
 //! An exchange that does not wait for our answers gets fewer of them, until it does.
 
-use crate::node::{Node, SMALL, banner_request};
+use crate::node::{Node, SMALL, banner_request, until};
 use crate::notices::notice;
 use serde_json::Value;
-use std::time::{Duration, Instant};
 
 fn skipped(node: &Node) -> f64 {
     let answer = node.api("GET", "/metrics", "");
@@ -19,20 +18,12 @@ fn ask(node: &Node, id: &str) -> Option<Value> {
     (answer.status == 200).then(|| answer.json()["seatbid"][0]["bid"][0].clone())
 }
 
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "{what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
 #[test]
 fn answers_that_come_too_late_are_given_less_often_until_they_are_in_time() {
     let node = Node::start(SMALL, "");
-    until("a bid", || ask(&node, "warm").is_some());
+    until(20, "a bid", || ask(&node, "warm").is_some());
     let mut number = 0;
-    until("it is throttled", || {
+    until(20, "it is throttled", || {
         number += 1;
         if let Some(bid) = ask(&node, &format!("late-{number}")) {
             let told = node.client().get(&notice(&bid, "lurl", "", "2"));
@@ -41,7 +32,7 @@ fn answers_that_come_too_late_are_given_less_often_until_they_are_in_time() {
         skipped(&node) > 0.0
     });
     let refused = "gavel_no_bids_total{reason=\"throttled\"}";
-    until("some requests are passed over", || {
+    until(20, "some requests are passed over", || {
         number += 1;
         ask(&node, &format!("some-{number}"));
         node.metric(refused) > 0
@@ -55,7 +46,7 @@ fn answers_that_come_too_late_are_given_less_often_until_they_are_in_time() {
     });
     let first = skipped(&node);
     assert!(passed_over, "at {first}");
-    until("it opens again", || {
+    until(20, "it opens again", || {
         number += 1;
         ask(&node, &format!("good-{number}"));
         skipped(&node) < first
