@@ -467,7 +467,7 @@ struct State {
     catalog: Arc<Catalog>,
     exchanges: Arc<HashMap<String, Exchange>>,
     withheld: Arc<HashMap<String, Vec<Reason>>>,
-    keys: Arc<HashMap<String, Option<Vec<String>>>>,
+    keys: Arc<HashSet<String>>,
     crediting: Arc<HashMap<String, Crediting>>,
     zones: Vec<TimeZone>,
     /// Campaigns in the catalog's order, with the place of their advertiser.

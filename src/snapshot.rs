@@ -10,7 +10,7 @@ use control::serving::Reason;
 use exchange::Market;
 use exchange::enrich::GeoDatabase;
 use ledger::{Currency, RateTable};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// One published state.
@@ -29,9 +29,8 @@ pub struct Snapshot {
     pub exchanges: Arc<HashMap<String, Exchange>>,
     /// Why line items are not in the catalog, by id.
     pub withheld: Arc<HashMap<String, Vec<Reason>>>,
-    /// The hashes of the control API's keys, each with the publishers that it may see, or `None`
-    /// for all.
-    pub keys: Arc<HashMap<String, Option<Vec<String>>>>,
+    /// The hashes of the control API's keys that are in use.
+    pub keys: Arc<HashSet<String>>,
     /// How the conversions of each advertiser are counted.
     pub crediting: Arc<HashMap<String, Crediting>>,
     /// Rates of the day.

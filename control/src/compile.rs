@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use ledger::store::Budget;
 use ledger::{BudgetSlot, Currency, Micros, Windows};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// An external exchange that calls the bidder.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,9 +68,8 @@ pub struct Compiled {
     pub budgets: Vec<Budget>,
     /// The daily budgets that are so on average, by campaign.
     pub flexible: HashMap<String, Micros>,
-    /// The hashes of keys that are in use, each with the publishers whose auctions it may look into,
-    /// or `None` for all.
-    pub keys: HashMap<String, Option<Vec<String>>>,
+    /// The hashes of the keys that are in use.
+    pub keys: HashSet<String>,
     /// Line items that do not serve, by id, with the reasons. Those that only wait for their
     /// campaign's start are in the catalog all the same.
     pub not_serving: Vec<(String, Vec<Reason>)>,

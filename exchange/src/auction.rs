@@ -219,11 +219,7 @@ async fn sell<L: LocalBidder, C: Clock>(
     }
     let unsold = |reason: NoBid, out: &mut Vec<u8>| {
         desk.log(&auction, (&[], &[]), reason.label(), call.now_s);
-        let outcome = no_bid(&auction, reason, out);
-        if auction.trace.is_some() {
-            settle::explain(&auction, &[], &[], out);
-        }
-        outcome
+        no_bid(&auction, &[], reason, out)
     };
     if auction.lots.is_empty() {
         return Ok(unsold(NoBid::NoRate, out));
@@ -288,16 +284,10 @@ async fn conclude<'a, L, C: Clock>(
         settle::respond(auction, &offers, &awards, &seal, arena).encode(out);
         settle::explain(auction, &offers, &awards, out);
         Outcome::Sold(settle::record(auction, &offers, &awards))
-    } else if offers.is_empty() && auction.trace.is_none() {
-        no_bid(auction, NoBid::NoBids, out)
     } else if offers.is_empty() {
-        let outcome = no_bid(auction, NoBid::NoBids, out);
-        settle::explain(auction, &offers, &awards, out);
-        outcome
+        no_bid(auction, &offers, NoBid::NoBids, out)
     } else {
-        let outcome = no_bid(auction, NoBid::AllRejected, out);
-        settle::explain(auction, &offers, &awards, out);
-        outcome
+        no_bid(auction, &offers, NoBid::AllRejected, out)
     };
     let ended = match &outcome {
         Outcome::Sold(_) => Ended::Sold.label(),
@@ -341,11 +331,20 @@ fn deadline(settings: &Settings, default_ms: u32, tmax: Option<i64>, received: I
             .saturating_sub(settings.network_margin)
 }
 
-fn no_bid(auction: &Auction<'_>, reason: NoBid, out: &mut Vec<u8>) -> Outcome {
+/// Writes that nothing was sold; why, where anybody bid or looks into the auction.
+fn no_bid(
+    auction: &Auction<'_>,
+    offers: &[Offer<'_>],
+    reason: NoBid,
+    out: &mut Vec<u8>,
+) -> Outcome {
     let mut object = Object::open(out);
     object.member("id", &auction.request.id.unwrap_or_default());
     object.member("nbr", &reason.nbr());
     object.close();
+    if !offers.is_empty() || auction.trace.is_some() {
+        settle::explain(auction, offers, &[], out);
+    }
     Outcome::NoBid(reason)
 }
 

@@ -8,7 +8,7 @@ use exchange::counters::Label;
 use exchange::floor::simulate::{Auction, Bid, Imp, values};
 use exchange::screen::Loss;
 use ledger::store::{AuctionFile, LoggedAuction};
-use ledger::{Cpm, Currency, RateTable};
+use ledger::{Cpm, RateTable};
 
 /// The most auctions that are looked at, the latest ones.
 const MOST: u32 = 20_000;
@@ -45,7 +45,7 @@ pub fn past(node: &Node, publisher: &str, days: u32) -> Result<Past, String> {
     let first = found.last().map(|logged| logged.record.at_ms);
     past.span_ms = first.zip(found.first().map(|logged| logged.record.at_ms));
     for logged in &found {
-        match auction(logged, &mut past) {
+        match auction(logged, &snapshot.rates, &mut past) {
             Some(auction) => past.auctions.push(auction),
             None => past.without_rate += 1,
         }
@@ -54,11 +54,10 @@ pub fn past(node: &Node, publisher: &str, days: u32) -> Result<Past, String> {
 }
 
 /// An auction in the publisher's currency; `None` where there is no rate to it.
-fn auction(logged: &LoggedAuction, past: &mut Past) -> Option<Auction> {
+fn auction(logged: &LoggedAuction, rates: &RateTable, past: &mut Past) -> Option<Auction> {
     let record = &logged.record;
     let to = past.publisher.currency;
-    let rates = past.rates.clone();
-    let own = |price: Cpm| convert(&rates, price, record.currency, to);
+    let own = |price: Cpm| rates.convert(price, record.currency, to);
     let mut imps = Vec::with_capacity(record.offered.len());
     for offered in &record.offered {
         let all = record.bids.iter().zip(&logged.outcomes);
@@ -72,7 +71,7 @@ fn auction(logged: &LoggedAuction, past: &mut Past) -> Option<Auction> {
         }
         let mut bids = Vec::new();
         for (bid, _) in on_it.filter(|(bid, outcome)| bid.deal.is_empty() && by_price(outcome)) {
-            let price = convert(&rates, bid.bid, bid.currency, to);
+            let price = rates.convert(bid.bid, bid.currency, to);
             let Some((price, floor)) = price.zip(own(bid.held_to)) else {
                 past.without_rate += 1;
                 continue;
@@ -95,14 +94,6 @@ fn auction(logged: &LoggedAuction, past: &mut Past) -> Option<Auction> {
         seed: logged.id.unsigned_abs(),
         imps,
     })
-}
-
-fn convert(rates: &RateTable, price: Cpm, from: Currency, to: Currency) -> Option<Cpm> {
-    if from == to {
-        Some(price)
-    } else {
-        rates.convert(price, from, to)
-    }
 }
 
 /// Whether nothing but its price and floor kept a bid from winning.

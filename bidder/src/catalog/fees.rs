@@ -28,6 +28,11 @@ pub struct DataPrice {
 }
 
 impl LineFees {
+    /// How many parts of an audience are paid at once, at most [`MOST_PROVIDERS`].
+    pub fn parts(&self, audience: &Audience) -> usize {
+        crate::fees::parts(self, audience)
+    }
+
     /// What is wrong with them for an audience, each with its field.
     pub(super) fn faults(&self, audience: &Audience) -> Vec<(&'static str, String)> {
         let mut faults = Vec::new();
@@ -47,7 +52,7 @@ impl LineFees {
                 data(format!("expected above 0 and at most {MAX_CPM}"));
             }
         }
-        let parts = crate::fees::parts(self, audience);
+        let parts = self.parts(audience);
         if parts > MOST_PROVIDERS {
             let problem =
                 format!("{parts} parts of the audience are paid, at most {MOST_PROVIDERS}");

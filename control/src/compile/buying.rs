@@ -61,7 +61,7 @@ pub(super) fn compile(
         for modifier in &pricing.modifiers {
             reasons.extend(room(&modifier.when, &mut named));
         }
-        let fees = advertiser.map(|payer| fees::of(world, line_item, payer));
+        let fees = advertiser.map(|payer| fees::of(world, &bought.audience, payer));
         let fees = fees.transpose().unwrap_or_else(|reason| {
             reasons.push(reason);
             None

@@ -2,33 +2,30 @@
 //! asks for.
 
 use super::World;
-use crate::resource::{Advertiser, LineItem};
+use crate::resource::Advertiser;
 use crate::serving::Reason;
-use bidder::catalog::{DataPrice, LineFees, MAX_VALUES};
+use bidder::catalog::{Audience, DataPrice, LineFees, MAX_VALUES};
 use ledger::fees::MOST_PROVIDERS;
 use std::collections::BTreeSet;
 
-/// The fees of a line item, or why nobody could charge them.
+/// The fees of a line item with this audience, or why nobody could charge them.
 pub(super) fn of(
     world: &World<'_>,
-    line_item: &LineItem,
+    audience: &Audience,
     advertiser: &Advertiser,
 ) -> Result<LineFees, Reason> {
     let mut fees = LineFees {
         platform_ppm: advertiser.platform_fee.0,
         data: Vec::new(),
     };
-    let Some(audience) = &line_item.targeting.audience else {
-        return Ok(fees);
-    };
     let included = audience.include.iter().flatten().map(|id| (id, false));
     let excluded = audience.exclude.iter().map(|id| (id, true));
     let mut known = BTreeSet::new();
     for (id, excluded) in included.chain(excluded) {
-        let Some(segment) = world.active_segment(&id.0) else {
+        let Some(segment) = world.active_segment(id) else {
             continue;
         };
-        if (excluded && !segment.paid_when_excluded) || !known.insert(&*id.0) {
+        if (excluded && !segment.paid_when_excluded) || !known.insert(id) {
             continue;
         }
         let currency = advertiser.currency;
@@ -37,20 +34,17 @@ pub(super) fn of(
             .iter()
             .find(|price| price.currency == currency);
         let price = price.ok_or_else(|| Reason::NoDataPrice {
-            segment: id.0.clone(),
+            segment: id.clone(),
             currency: currency.0,
         })?;
         fees.data.push(DataPrice {
-            segment: id.0.clone(),
+            segment: id.clone(),
             provider: segment.provider.0.clone(),
             cpm: price.cpm.0,
             excluded: segment.paid_when_excluded,
         });
     }
-    let groups = audience.include.iter();
-    let groups = groups.filter(|group| group.iter().any(|id| known.contains(&*id.0)));
-    let excluded = audience.exclude.iter().filter(|id| known.contains(&*id.0));
-    let parts = groups.count() + excluded.count();
+    let parts = fees.parts(audience);
     if parts > MOST_PROVIDERS || fees.data.len() > MAX_VALUES {
         return Err(Reason::TooMuchData(parts));
     }

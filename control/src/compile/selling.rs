@@ -4,7 +4,6 @@ use super::{Compiled, World};
 use crate::fault::Fault;
 use crate::model::{Category, Country, Domain, Id, Instant, Name, Tag};
 use crate::resource::deal::Price;
-use crate::resource::key::Role;
 use crate::resource::publisher::{Auction, LossPrices};
 use crate::resource::review::Word;
 use crate::resource::terms::Format;
@@ -62,11 +61,8 @@ pub(super) fn compile(
                 });
             }
             Resource::Key(key) if key.status == Status::Active => {
-                let publishers = key.accounts.iter().map(|id| id.0.clone());
-                let publishers = (key.role != Role::Admin).then(|| publishers.collect());
-                if let Some(hash) = &key.sha256 {
-                    compiled.keys.insert(hash.0.clone(), publishers);
-                }
+                let hash = key.sha256.as_ref();
+                compiled.keys.extend(hash.map(|hash| hash.0.clone()));
             }
             Resource::Deal(deal) if deal.status == Status::Active => {
                 compiled.exchange.deals.push(agreed(id, deal));
